@@ -1,0 +1,112 @@
+"""The catalogue of events: type string to class and topic; decode, encode."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from contracts import json_text
+from contracts.envelope import Envelope
+from contracts.errors import InvalidRecord, Malformed, Problem, UnreadableRecord
+from contracts.events import auth, credits, ledger, usage, webhooks
+from contracts.events.base import EventData
+from contracts.types import rfc3339
+
+EVENTS: Final[dict[str, type[EventData]]] = {
+    cls.TYPE: cls
+    for cls in (
+        usage.UsageRecordedV1,
+        credits.CreditsGrantedV1,
+        credits.CreditsPurchasedV1,
+        credits.CreditsRefundedV1,
+        credits.CreditsAdjustedV1,
+        auth.KeyCreatedV1,
+        auth.KeyRevokedV1,
+        auth.UserRegisteredV1,
+        auth.UserLoggedInV1,
+        auth.LoginFailedV1,
+        auth.PermissionDeniedV1,
+        ledger.ChargeBookedV1,
+        ledger.GrantBookedV1,
+        ledger.AdjustmentBookedV1,
+        ledger.ExpiryBookedV1,
+        ledger.ModelUnpricedV1,
+        ledger.BalanceLowV1,
+        ledger.BalanceDepletedV1,
+        ledger.BalanceRecoveredV1,
+        webhooks.EndpointDisabledV1,
+        webhooks.EndpointRecoveredV1,
+    )
+}
+
+
+def family(event_type: str) -> str:
+    """The topic's family name of an event type: usage, credits, auth, ledger or webhooks."""
+    return EVENTS[event_type].TOPIC.name.split(".")[1]
+
+
+def encode(envelope: Envelope) -> bytes:
+    """The envelope as it stands on Kafka."""
+    return envelope.model_dump_json(exclude_none=True).encode()
+
+
+def state(
+    data: EventData,
+    *,
+    event_id: str,
+    source: str,
+    organization: str,
+    now: datetime,
+    subject: str | None = None,
+    cause: Envelope | None = None,
+) -> Envelope:
+    """The envelope of a fact that the hub itself states, following from `cause`."""
+    return Envelope(
+        id=event_id,
+        source=source,
+        type=data.TYPE,
+        organization=organization,
+        time=now,
+        acceptedat=now,
+        subject=subject,
+        requestid=cause.requestid if cause else None,
+        causesource=cause.source if cause else None,
+        causeid=cause.id if cause else None,
+        data=data.model_dump(mode="json", exclude_none=True),
+    )
+
+
+def decode(raw: bytes) -> tuple[Envelope, EventData]:
+    """The envelope and its checked data.
+
+    Raises: UnreadableRecord (not JSON, not an envelope, unknown type), InvalidRecord (data breaks its contract).
+    """
+    try:
+        envelope = Envelope.model_validate(json_text.parse(raw))
+    except Malformed as error:
+        raise UnreadableRecord(error.message, problems=error.problems) from None
+    except ValidationError as error:
+        raise UnreadableRecord("The record is not a CloudEvents envelope.", problems=problems(error)) from None
+    return envelope, check(envelope.type, envelope.data)
+
+
+def check(event_type: str, data: dict[str, Any], at: str = "/data") -> EventData:
+    """The data as its class. Raises: UnreadableRecord for an unknown type, InvalidRecord with pointers below `at`."""
+    cls = EVENTS.get(event_type)
+    if cls is None:
+        problem = Problem("/type", "unknown_type", f"unknown event type {event_type!r}")
+        raise UnreadableRecord(f"Unknown event type {event_type!r}.", problems=(problem,))
+    try:
+        return cls.model_validate(data)
+    except ValidationError as error:
+        raise InvalidRecord(f"The data does not fit {event_type}.", problems=problems(error, at)) from None
+
+
+def problems(error: ValidationError, at: str = "") -> tuple[Problem, ...]:
+    """Pydantic's findings as problems with JSON pointers; at most 20, the input itself left out."""
+    found: Iterable[Any] = error.errors(include_url=False, include_input=False, include_context=False)[:20]
+    return tuple(Problem(at + json_text.pointer(*item["loc"]), item["type"], item["msg"]) for item in found)
+
+
+__all__ = ["EVENTS", "check", "decode", "encode", "family", "problems", "rfc3339", "state"]

@@ -1,0 +1,1 @@
+"""One frozen class per event and version, by family."""

@@ -1,0 +1,85 @@
+"""The hash chain over an organization's ledger transactions: a statement can be proven, a changed row shows."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+
+class Posting(NamedTuple):
+    """One signed line of a balanced transaction; `grant_id` names the lot on the wallet's lines."""
+
+    account: str
+    grant_id: UUID | None
+    amount_micros: int
+
+
+class ChainRow(NamedTuple):
+    """What a transaction's hash covers, besides the hash before it."""
+
+    id: UUID
+    seq: int
+    kind: str
+    amount_micros: int
+    event_source: str | None
+    event_id: str | None
+    used_at: datetime
+    accepted_at: datetime
+    booked_at: datetime
+    price_version: int | None
+    detail: str
+    available_after_micros: int
+    debt_after_micros: int
+    reverses: UUID | None
+    postings: tuple[Posting, ...]
+
+
+def first_hash(organization: str) -> bytes:
+    """What stands before an organization's first transaction: SHA-256 of its id."""
+    return hashlib.sha256(organization.encode()).digest()
+
+
+def next_hash(before: bytes, row: ChainRow) -> bytes:
+    """SHA-256 of the hash before and the row: its fields as text joined by NUL, which none of them can hold.
+
+    Instants are UTC in ISO 8601, ids 32 hexadecimal digits, nothing is empty, postings `account:grant:amount` in
+    the order of their lines.
+    """
+    return hashlib.sha256(before + canonical(row)).digest()
+
+
+def canonical(row: ChainRow) -> bytes:
+    """The row as the bytes that are hashed."""
+    lines = ",".join(
+        [f"{account}:{grant.hex if grant else ''}:{amount}" for account, grant, amount in row.postings]
+    )
+    fields = (
+        row.id.hex,
+        str(row.seq),
+        row.kind,
+        str(row.amount_micros),
+        row.event_source or "",
+        row.event_id or "",
+        row.used_at.isoformat(),
+        row.accepted_at.isoformat(),
+        row.booked_at.isoformat(),
+        "" if row.price_version is None else str(row.price_version),
+        row.detail,
+        str(row.available_after_micros),
+        str(row.debt_after_micros),
+        row.reverses.hex if row.reverses else "",
+        lines,
+    )
+    return "\0".join(fields).encode()
+
+
+def broken_link(before: bytes, rows: Iterable[tuple[ChainRow, bytes]]) -> ChainRow | None:
+    """The first row whose stored hash is not the one computed from the rows, or whose number is not the next."""
+    seq: int | None = None
+    for row, stored in rows:
+        before = next_hash(before, row)
+        if before != stored or (seq is not None and row.seq != seq + 1):
+            return row
+        seq = row.seq
+    return None
