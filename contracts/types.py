@@ -49,4 +49,4 @@ Instant = Annotated[datetime, AfterValidator(_utc)]
 
 def rfc3339(instant: datetime) -> str:
     """The instant as `2026-11-23T07:30:00.123456Z` (RFC 3339, UTC, six decimal places)."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"

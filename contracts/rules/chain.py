@@ -51,9 +51,7 @@ def next_hash(before: bytes, row: ChainRow) -> bytes:
 
 def canonical(row: ChainRow) -> bytes:
     """The row as the bytes that are hashed."""
-    lines = ",".join(
-        [f"{account}:{grant.hex if grant else ''}:{amount}" for account, grant, amount in row.postings]
-    )
+    lines = ",".join([f"{account}:{grant.hex if grant else ''}:{amount}" for account, grant, amount in row.postings])
     fields = (
         row.id.hex,
         str(row.seq),

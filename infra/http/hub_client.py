@@ -78,6 +78,10 @@ class HubClient:
         """The JSON answer of a POST. Raises: HubRefused, Unavailable."""
         return await self._retried("POST", path, orjson.dumps(body), "application/json")
 
+    async def delete(self, path: str) -> None:
+        """Deletes; returns when it is gone. Raises: HubRefused, Unavailable."""
+        await self._retried("DELETE", path)
+
     async def _retried(
         self, method: str, path: str, body: bytes | None = None, content_type: str | None = None
     ) -> dict[str, Any]:
@@ -88,10 +92,13 @@ class HubClient:
             reraise=True,
         ):
             with attempt:
-                return await self._once(method, path, body, content_type)
+                return await self.once(method, path, body, content_type)
         raise AssertionError("unreachable: the retry either returns or raises")
 
-    async def _once(self, method: str, path: str, body: bytes | None, content_type: str | None) -> dict[str, Any]:
+    async def once(
+        self, method: str, path: str, body: bytes | None = None, content_type: str | None = None
+    ) -> dict[str, Any]:
+        """The JSON answer, asked for once. Raises: HubRefused, Unavailable."""
         assert self._session is not None, "use `async with HubClient(...)`"
         headers = {"Content-Type": content_type} if content_type else {}
         try:
@@ -104,7 +111,7 @@ class HubClient:
             raise Unavailable(f"the hub is busy ({status})")
         if status >= 400 and not (status == 422 and b'"results"' in raw):
             raise HubRefused(status, _message(raw))
-        parsed: dict[str, Any] = orjson.loads(raw)
+        parsed: dict[str, Any] = orjson.loads(raw) if raw else {}
         return parsed
 
 

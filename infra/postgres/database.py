@@ -1,0 +1,124 @@
+"""Connections, transactions and what their failures mean."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from contracts.errors import DatabaseUnavailable
+
+CONNECT_TIMEOUT_S: Final = 5.0
+STATEMENT_TIMEOUT_MS: Final = 30_000
+POOL_WAIT_S: Final = 10.0
+
+# SQLSTATE classes that mean "the server, not the statement": connection, resources, operator intervention,
+# system error; and serialization failures and deadlocks, which a retry of the whole transaction mends.
+_TRANSIENT: Final = ("08", "53", "57", "58", "40")
+
+Tx = AsyncConnection
+"""One open transaction; whoever opened it commits."""
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database."""
+
+    def __init__(self, engine: AsyncEngine, dsn: str) -> None:
+        self.engine = engine
+        self.dsn = dsn
+
+    @classmethod
+    def open(cls, dsn: str, *, pool_size: int = 10, application: str = "aihub") -> Self:
+        """A pool for `postgresql://user:password@host:port/name`; connects when first used."""
+        engine = create_async_engine(
+            dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT_S,
+            pool_pre_ping=False,
+            connect_args={
+                "timeout": CONNECT_TIMEOUT_S,
+                "server_settings": {
+                    "application_name": application,
+                    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                    "timezone": "UTC",
+                },
+            },
+        )
+        return cls(engine, dsn)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """One transaction: commits at the end, rolls back on any error.
+
+        Raises: DatabaseUnavailable when the server is down, full, or asks for a retry (deadlock).
+        """
+        with database_errors():
+            async with self.engine.begin() as tx:
+                yield tx
+
+    async def ping(self) -> None:
+        """Returns when the server answers. Raises: DatabaseUnavailable."""
+        async with self.transaction() as tx:
+            await tx.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def listen(self, channel: str, on_notify: Callable[[str], None]) -> AsyncIterator[asyncpg.Connection]:
+        """Calls `on_notify(payload)` for every NOTIFY on the channel, on a connection of its own.
+
+        The connection may die at any time: whoever listens also polls. Raises: DatabaseUnavailable.
+        """
+        with database_errors():
+            connection = await asyncpg.connect(self.dsn, timeout=CONNECT_TIMEOUT_S)
+        try:
+
+            def received(_connection: Any, _pid: int, _channel: str, payload: str) -> None:
+                on_notify(payload)
+
+            with database_errors():
+                await connection.add_listener(channel, received)
+            yield connection
+        finally:
+            await connection.close(timeout=1.0) if not connection.is_closed() else None
+
+
+async def raw(tx: Tx) -> asyncpg.Connection:
+    """asyncpg's own connection inside the transaction, for COPY and `unnest` in bulk."""
+    connection = await tx.get_raw_connection()
+    adapted: Any = connection.dbapi_connection
+    # SQLAlchemy sends BEGIN with its own first statement: a statement that is only asyncpg's would commit by itself.
+    if adapted._transaction is None:
+        await adapted._start_transaction()
+    return connection.driver_connection
+
+
+class database_errors:  # noqa: N801 - reads as a verb: `with database_errors():`
+    """Turns what the drivers raise for a server that is away into DatabaseUnavailable; lets bugs through."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None and is_transient(error):
+            raise DatabaseUnavailable(f"PostgreSQL does not answer ({type(error).__name__}); try again") from error
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same statement may well succeed later."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        if isinstance(error, OperationalError | InterfaceError) and error.connection_invalidated:
+            return True
+        error = error.orig.__cause__ or error.orig
+    if isinstance(error, PoolTimeout | asyncio.TimeoutError | OSError):
+        return True
+    if isinstance(error, asyncpg.PostgresError):
+        return str(getattr(error, "sqlstate", "") or "").startswith(_TRANSIENT)
+    return isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError)
