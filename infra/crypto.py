@@ -26,5 +26,10 @@ def hash_api_key(key: str, pepper: bytes) -> bytes:
     return hmac.new(pepper, key.encode(), hashlib.sha256).digest()
 
 
+def new_webhook_secret() -> str:
+    """A fresh signing secret in the form of Standard Webhooks: `whsec_` and 24 random bytes in base64."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
 def _checksum(body: str) -> str:
     return f"{zlib.crc32(body.encode()):08x}"

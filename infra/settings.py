@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     webhook_allow: tuple[str, ...] = Field(
         default=(), description="CIDRs that webhooks may reach although they are private (development only)"
     )
+    instance: str | None = Field(
+        default=None, description="A name that is this process's only, and the same after a restart (host or pod name)"
+    )
     reconcile_every_s: float = Field(default=60.0, gt=0)
 
     @model_validator(mode="after")

@@ -72,12 +72,11 @@ def canonical(row: ChainRow) -> bytes:
     return "\0".join(fields).encode()
 
 
-def broken_link(before: bytes, rows: Iterable[tuple[ChainRow, bytes]]) -> ChainRow | None:
-    """The first row whose stored hash is not the one computed from the rows, or whose number is not the next."""
-    seq: int | None = None
+def broken_link(before: bytes, seq: int, rows: Iterable[tuple[ChainRow, bytes]]) -> int | None:
+    """The number of the first row after `seq` that is missing or whose stored hash is not the one computed."""
     for row, stored in rows:
+        seq += 1
         before = next_hash(before, row)
-        if before != stored or (seq is not None and row.seq != seq + 1):
-            return row
-        seq = row.seq
+        if row.seq != seq or before != stored:
+            return seq
     return None

@@ -31,6 +31,7 @@ LONGEST_RETRY_AFTER_S: Final = 24 * HOUR_S
 
 DISABLE_AFTER: Final = timedelta(days=5)
 DISABLE_FAILURES: Final = 50
+"""An endpoint that has failed for so long and so often is switched off (infra.postgres.webhooks_results)."""
 
 
 class Outcome(StrEnum):
@@ -90,11 +91,6 @@ def next_attempt(
     if outcome is Outcome.THROTTLED and wait_s is not None:
         delay = max(delay, wait_s)
     return now + timedelta(seconds=delay)
-
-
-def should_disable(failures: int, failing_since: datetime | None, now: datetime) -> bool:
-    """Whether an endpoint has failed for so long (5 days) and so often (50 times) that it is switched off."""
-    return failures >= DISABLE_FAILURES and failing_since is not None and now - failing_since >= DISABLE_AFTER
 
 
 BREAKER_WINDOW_S: Final = 300.0

@@ -1,6 +1,7 @@
 """What subscribers are told: public event names, how patterns match them, and the body that is sent."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from contracts import json_text
@@ -63,6 +64,7 @@ _BY_TYPE: Final = {
     hub_type: tuple(event_type for event_type in EVENT_TYPES if hub_type == event_type.data.TYPE)
     for hub_type in {event_type.data.TYPE for event_type in EVENT_TYPES}
 }
+BY_NAME: Final = {known.name: known for known in EVENT_TYPES}
 NAMES: Final = tuple(event_type.name for event_type in EVENT_TYPES)
 PATTERNS: Final = frozenset({ALL, *NAMES, *(f"{name.split('.')[0]}.*" for name in NAMES)})
 
@@ -106,6 +108,14 @@ def payload(name: str, envelope: Envelope, data: EventData) -> str:
     if len(full) <= MAX_PAYLOAD_BYTES:
         return full.decode()
     return _body(name, envelope, {"event": event, "thin": True}).decode()
+
+
+def sample(known: EventType, organization: str, event_id: str, source: str, now: datetime) -> str:
+    """The body of a test delivery: the type's example, marked with `data.test`."""
+    data = known.data.model_validate(known.example)
+    event = {"id": event_id, "source": source, "type": known.data.TYPE, "organization": organization}
+    body = {"type": known.name, "timestamp": rfc3339(now), "data": {**_fields(data), "event": event, "test": True}}
+    return json_text.dump(body).decode()
 
 
 def _body(name: str, envelope: Envelope, data: dict[str, Any]) -> bytes:

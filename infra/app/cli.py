@@ -120,8 +120,9 @@ def import_(
     """Send a file of usage through the API; may be broken off and run again, nothing counts twice."""
     from infra.app import commands
     from infra.app.loop import run
+    from infra.app.reach import Target
 
-    target = commands.Target(url, api_key)
+    target = Target(url, api_key)
     raise typer.Exit(run(commands.import_file(_settings(home), target, file, map, service, source, json)))
 
 

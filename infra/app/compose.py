@@ -54,7 +54,7 @@ class Hub:
             clock=self.clock,
             key_pepper=self.pepper,
             cursor_secret=self.derived_secret("cursors"),
-            options=ApiOptions(),
+            options=ApiOptions(webhook_allow=self.settings.webhook_allow),
         )
 
 

@@ -23,7 +23,8 @@ from infra.http.hub_client import HubClient
 from infra.http.receiver import Receiver
 from infra.ids import new_id
 from infra.ops import usage_rows
-from infra.ops.reconcile import Reconciliation, reconcile
+from infra.ops.differences import Reconciliation
+from infra.ops.reconcile import reconcile
 from infra.ops.seed import ORGANIZATIONS
 from infra.settings import Settings
 from infra.telemetry.logs import configure_logs

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 
 from contracts.errors import AihubError, ConfigError
+from contracts.topics import USAGE
 from infra.app import runfile
 from infra.app.commands import print_json
 from infra.app.display import Display
@@ -85,10 +86,12 @@ async def _running(settings: Settings) -> list[Finding]:
             ready = await client.once("GET", "/health/ready")
         except AihubError as error:
             return [Finding("stack", False, error.message, f"look into {settings.home / 'aihub.log'}")]
+    look = f"look into {settings.home / 'aihub.log'}"
     findings = [Finding("stack", True, f"runs at {info['url']} (pid {info['pid']})")]
+    findings += [Finding(name, word == "up", word, look) for name, word in ready["dependencies"].items()]
     return findings + [
-        Finding(name, bool(report.get("healthy")), str(report), f"look into {settings.home / 'aihub.log'}")
-        for name, report in ready.get("checks", {}).items()
+        Finding(name, bool(report["healthy"]), f"lag {report['lag']}, idle {report['idle_s']} s", look)
+        for name, report in ready["consumers"].items()
     ]
 
 
@@ -96,7 +99,7 @@ async def _engines(settings: Settings) -> list[Finding]:
     try:
         async with direct_hub(settings) as hub:
             checks: dict[str, Callable[[], Awaitable[object]]] = {
-                "kafka": hub.log_reader.ping,
+                "kafka": lambda: hub.log_reader.end_offsets(USAGE),
                 "postgres": hub.database.ping,
                 "clickhouse": hub.clickhouse.ping,
             }

@@ -86,7 +86,7 @@ async def serve(app: Any, listener: socket.socket, stop: asyncio.Event) -> None:
             app,
             http=_PatientOnlySoLong,
             ws="none",
-            lifespan="on",
+            lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,

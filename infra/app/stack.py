@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -67,6 +68,7 @@ def embedded_settings(settings: Settings, engines: Engines) -> Settings:
             "postgres_dsn": SecretStr(engines.postgres_dsn),
             "postgres_pool": POOL,
             "secret": settings.secret or SecretStr(_kept(settings, "secret", lambda: secrets.token_urlsafe(48))),
+            "instance": settings.instance or "embedded",
             "webhook_allow": (*settings.webhook_allow, "127.0.0.0/8", "::1/128"),
         }
     )
@@ -103,18 +105,23 @@ async def start_stack(settings: Settings, display: Display) -> AsyncIterator[Sta
 
 @asynccontextmanager
 async def _roles_running(stack: Stack, listener: Any) -> AsyncIterator[None]:
+    """Every role until the block ends, also by an error: they drain before it goes on its way."""
+    failed: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         watch = tasks.create_task(_watch_engines(stack))
         for name, run in ROLES.items():
             if name == "api":
                 tasks.create_task(run_api(stack.hub, listener, stack.stop), name=name)
             else:
-                tasks.create_task(keep_running(name, lambda stop, run=run: run(stack.hub, stop), stack.stop), name=name)
+                tasks.create_task(keep_running(name, partial(run, stack.hub), stack.stop), name=name)
         try:
             yield
-        finally:
-            stack.stop.set()
-            watch.cancel()
+        except Exception as error:
+            failed = error
+        stack.stop.set()
+        watch.cancel()
+    if failed is not None:
+        raise failed
 
 
 async def _watch_engines(stack: Stack) -> None:

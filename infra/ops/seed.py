@@ -12,6 +12,7 @@ from contracts.types import MICROS_PER_CREDIT
 from infra.clock import Clock
 from infra.crypto import hash_api_key, new_api_key
 from infra.ids import new_id
+from infra.ops.seed_prices import seed_prices
 from infra.postgres.database import Database
 from infra.postgres.keys import KeyRow, OrganizationRow, save_key, save_organization
 from producers.publisher import Publisher
@@ -50,6 +51,7 @@ async def seed(database: Database, publisher: Publisher, clock: Clock, *, pepper
     Raises: DatabaseUnavailable, BrokerUnavailable.
     """
     now = clock.now()
+    await seed_prices(database, clock)
     await _save(database, now, pepper, keys)
     await publisher.publish([_welcome(organization_id, now) for organization_id, _name in ORGANIZATIONS])
 

@@ -1,0 +1,1 @@
+"""How people and programs ask: HTTP in, envelopes out. See README.md."""

@@ -1,0 +1,196 @@
+"""How a resource declares its routes: each names its permission, its answer and its errors.
+
+routes = Resource("/v1/credits", "credits")
+
+@routes.get("/balance", needs="credits:read", answers=Answer[Balance])
+async def balance(request: Request, who: Who, deps: DepsIn) -> Response:
+    "What the organization may spend."
+    return reply(request, await service.balance(deps, who.organization_id))
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any, Final, Protocol, TypeVar
+
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from api.core.permissions import PERMISSIONS, PUBLIC
+from api.core.principal import Principal
+from api.core.request_ids import context_of
+from api.deps import Deps
+from contracts import json_text
+from contracts.errors import UnsupportedMediaType
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
+
+PERMISSION_FIELD: Final = "x-permission"
+"""Where a route's permission stands, in the route and in the OpenAPI document."""
+
+
+def _deps(request: Request) -> Deps:
+    deps: Deps = request.app.state.deps
+    return deps
+
+
+def _who(request: Request) -> Principal:
+    principal: Principal = context_of(request).found["principal"]
+    return principal
+
+
+DepsIn = Annotated[Deps, Depends(_deps)]
+Who = Annotated[Principal, Depends(_who)]
+"""The authenticated key; only on routes that name a permission."""
+
+
+async def admit(request: Request, permission: str) -> Principal | None:
+    """The principal, once it is known to have the permission; None on public routes.
+
+    Raises: Unauthenticated, PermissionDenied, DatabaseUnavailable.
+    """
+    if permission == PUBLIC:
+        return None
+    context = context_of(request)
+    principal: Principal = await request.app.state.keyring.authenticate(context.headers)
+    principal.require(permission)
+    context.found["principal"] = principal
+    return principal
+
+
+class StrictRequest(Request):
+    """A request whose JSON is read strictly: no duplicate keys, NaN, lone surrogates ..."""
+
+    async def json(self) -> Any:
+        """The body's value. Raises: Malformed."""
+        return json_text.parse(await self.body())
+
+
+class GuardedRoute(APIRoute):
+    """Asks for the key and its permission before a byte of the body is read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler behind the guard."""
+        handle = super().get_route_handler()
+        permission: str = (self.openapi_extra or {})[PERMISSION_FIELD]
+
+        async def guarded(request: Request) -> Response:
+            await admit(request, permission)
+            if self.body_field is not None:
+                _json_only(request)
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return guarded
+
+
+def _json_only(request: Request) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise UnsupportedMediaType("Send the body as `Content-Type: application/json`.")
+
+
+class Guarded(Protocol):
+    """An ASGI application that asks for the permission `needs` by itself."""
+
+    needs: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        ...
+
+
+class RawRoute(Route):
+    """A plain ASGI route for the hot path; `operation` is its OpenAPI operation, written by hand."""
+
+    def __init__(self, path: str, app: Guarded, *, operation: dict[str, Any]) -> None:
+        super().__init__(path, app, methods=["POST"], include_in_schema=False)
+        self.needs = app.needs
+        self.operation = operation
+
+
+class Resource:
+    """The routes of one resource, below one prefix."""
+
+    def __init__(self, prefix: str, tag: str) -> None:
+        self.prefix = prefix
+        self.tag = tag
+        self._specs: list[dict[str, Any]] = []
+
+    def get(self, path: str, **spec: Any) -> Callable[[Endpoint], Endpoint]:
+        """A route that reads; see `_route`."""
+        return self._route("GET", path, **spec)
+
+    def post(self, path: str, **spec: Any) -> Callable[[Endpoint], Endpoint]:
+        """A route that makes or does something."""
+        return self._route("POST", path, **spec)
+
+    def patch(self, path: str, **spec: Any) -> Callable[[Endpoint], Endpoint]:
+        """A route that changes parts of something."""
+        return self._route("PATCH", path, **spec)
+
+    def put(self, path: str, **spec: Any) -> Callable[[Endpoint], Endpoint]:
+        """A route that replaces something."""
+        return self._route("PUT", path, **spec)
+
+    def delete(self, path: str, **spec: Any) -> Callable[[Endpoint], Endpoint]:
+        """A route that removes something."""
+        return self._route("DELETE", path, **spec)
+
+    def _route(
+        self,
+        method: str,
+        path: str,
+        *,
+        needs: str,
+        answers: type[BaseModel] | None,
+        status: int = 200,
+        errors: tuple[int, ...] = (),
+        idempotent: bool = False,
+    ) -> Callable[[Endpoint], Endpoint]:
+        """Declares a route: `needs` a permission (or PUBLIC), `answers` the model of its body (None: no body),
+        `errors` further statuses beside those that every route has, `idempotent`: takes an Idempotency-Key."""
+        if needs != PUBLIC and needs not in PERMISSIONS:
+            raise ValueError(f"{method} {self.prefix}{path} names the unknown permission {needs!r}")
+
+        def declare(endpoint: Endpoint) -> Endpoint:
+            extra = {PERMISSION_FIELD: needs, "x-errors": list(errors), "x-idempotent": idempotent}
+            responses = {status: {"model": answers, "description": "Done"}} if answers is not None else {}
+            self._specs.append(
+                {
+                    "path": self.prefix + path,
+                    "endpoint": endpoint,
+                    "methods": [method],
+                    "status_code": status,
+                    "responses": responses,
+                    "response_model": None,
+                    "tags": [self.tag],
+                    "openapi_extra": extra,
+                    "operation_id": f"{self.tag}_{endpoint.__name__}",
+                }
+            )
+            return endpoint
+
+        return declare
+
+    def mount(self, app: FastAPI) -> None:
+        """Adds the routes to the app."""
+        for spec in self._specs:
+            app.router.add_api_route(**spec, route_class_override=GuardedRoute)
+
+
+def register(app: FastAPI) -> list[tuple[str, str, str | None]]:
+    """(method, path, permission) of every route; permission None means: unguarded, which is a defect."""
+    found = []
+    for route in app.routes:
+        permission = route.needs if isinstance(route, RawRoute) else _permission(route)
+        methods = sorted(getattr(route, "methods", None) or {"*"})
+        found += [(method, getattr(route, "path", "?"), permission) for method in methods if method != "HEAD"]
+    return found
+
+
+def _permission(route: Any) -> str | None:
+    extra = getattr(route, "openapi_extra", None) or {}
+    return extra.get(PERMISSION_FIELD) if isinstance(route, GuardedRoute) else None

@@ -1,0 +1,1 @@
+"""Records that a consumer had to refuse."""

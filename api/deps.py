@@ -1,0 +1,38 @@
+"""What the API stands on; infra.app fills it."""
+
+from dataclasses import dataclass
+
+from infra.clickhouse.client import ClickHouse
+from infra.clock import Clock
+from infra.kafka.log import LogReader
+from infra.kafka.producer import Producer
+from infra.postgres.database import Database
+from producers.publisher import Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOptions:
+    """Bounds of the HTTP side; the defaults are the documented ones."""
+
+    version: str = "0.1.0"
+    body_limit_bytes: int = 5_000_000
+    body_deadline_s: float = 15.0
+    batch_limit: int = 1_000
+    database_deadline_s: float = 1.0
+    webhook_allow: tuple[str, ...] = ()
+    """Networks and hosts that webhooks may reach although they are private; http too, if they are loopback."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """Open connections and options. `key_pepper` hashes API keys; `cursor_secret` signs paging cursors."""
+
+    database: Database
+    producer: Producer
+    publisher: Publisher
+    log_reader: LogReader
+    clickhouse: ClickHouse
+    clock: Clock
+    key_pepper: bytes
+    cursor_secret: bytes
+    options: ApiOptions = ApiOptions()

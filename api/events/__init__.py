@@ -1,0 +1,1 @@
+"""Events come in, and tell where they are."""

@@ -1,0 +1,252 @@
+"""Endpoints are rows; deliveries are read, and sent again by making them due."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from api.core.paging import Page, Pagination
+from api.core.principal import Principal
+from api.deps import Deps
+from api.webhooks.schemas import (
+    AttemptOut,
+    DeliveryOut,
+    DeliveryWithAttempts,
+    EndpointChange,
+    EndpointIn,
+    EndpointOut,
+    EndpointWithSecret,
+    EventTypeOut,
+    SentOut,
+)
+from contracts.errors import Conflict, Invalid, NotFound, Problem
+from contracts.events.base import SYSTEM_SOURCE
+from contracts.rules import endpoints as rules
+from contracts.rules import webhooks
+from infra.crypto import new_webhook_secret
+from infra.http.addresses import AddressPolicy
+from infra.ids import new_id, new_uuid
+from infra.postgres import webhooks_endpoints as store
+from infra.postgres import webhooks_listing as listing
+from infra.postgres.webhooks_endpoints import EndpointRow
+from infra.postgres.webhooks_fanout import NewMessage, insert_messages
+from infra.postgres.webhooks_listing import DeliveryRow, Filters
+
+MAX_ENDPOINTS: Final = 100
+TEST_SOURCE: Final = SYSTEM_SOURCE + "/webhooks/test"
+HIDDEN: Final = "********"
+_EXAMPLE_TIME: Final = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
+
+
+async def create_endpoint(deps: Deps, who: Principal, wanted: EndpointIn) -> EndpointWithSecret:
+    """The new endpoint and its secret. Raises: Invalid with pointers, Conflict when there are too many."""
+    _check(deps, wanted.url, wanted.event_types, wanted.headers)
+    now, secret = deps.clock.now(), new_webhook_secret()
+    same = wanted.model_dump(include={"url", "description", "event_types", "enabled", "headers"})
+    row = EndpointRow(
+        id=new_id("we"),
+        organization_id=who.organization_id,
+        **same,
+        created_at=now,
+        updated_at=now,
+        disabled_at=None if wanted.enabled else now,
+        disabled_reason=None if wanted.enabled else "made disabled",
+        failures=0,
+        failing_since=None,
+        breaker_until=None,
+    )
+    async with deps.database.transaction() as tx:
+        if await store.count_endpoints(tx, who.organization_id) >= MAX_ENDPOINTS:
+            raise Conflict(f"This organization has {MAX_ENDPOINTS} endpoints already; delete one first.")
+        await store.save_endpoint(tx, row, secret)
+    return EndpointWithSecret(**_endpoint(row).model_dump(), secret=secret)
+
+
+async def list_endpoints(deps: Deps, who: Principal, page: Page) -> tuple[list[EndpointOut], Pagination]:
+    """The organization's endpoints, the newest first."""
+    after = None if page.after is None else (page.after[0], page.after[1])
+    async with deps.database.transaction() as tx:
+        rows = await store.list_endpoints(tx, who.organization_id, after=after, limit=page.fetch)
+    shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id))
+    return [_endpoint(row) for row in shown], pagination
+
+
+async def read_endpoint(deps: Deps, who: Principal, endpoint_id: str) -> EndpointOut:
+    """The endpoint. Raises: NotFound, also for another organization's."""
+    async with deps.database.transaction() as tx:
+        row = await store.find_endpoint(tx, who.organization_id, endpoint_id)
+    return _endpoint(_found(row))
+
+
+async def change_endpoint(deps: Deps, who: Principal, endpoint_id: str, wanted: EndpointChange) -> EndpointOut:
+    """The changed endpoint; enabling it forgets its failures and resumes what was held. Raises: NotFound, Invalid."""
+    changes = wanted.model_dump(exclude_unset=True)
+    _no_nulls(changes)
+    _check(deps, changes.get("url"), changes.get("event_types", []), changes.get("headers", {}))
+    now = deps.clock.now()
+    if changes.get("enabled") is True:
+        changes |= dict.fromkeys(("disabled_at", "disabled_reason", "failing_since", "breaker_until"))
+        changes |= {"failures": 0, "breaker_trips": 0}
+    if changes.get("enabled") is False:
+        changes |= {"disabled_at": now, "disabled_reason": "switched off"}
+    async with deps.database.transaction() as tx:
+        row = _found(await store.change_endpoint(tx, who.organization_id, endpoint_id, changes, now))
+        if changes.get("enabled") is True:
+            await store.resume_held(tx, endpoint_id, now)
+    return _endpoint(row)
+
+
+async def delete_endpoint(deps: Deps, who: Principal, endpoint_id: str) -> None:
+    """The endpoint is gone; what it waited for ends. Raises: NotFound."""
+    async with deps.database.transaction() as tx:
+        if not await store.delete_endpoint(tx, who.organization_id, endpoint_id, deps.clock.now()):
+            raise _no_endpoint()
+
+
+async def rotate_secret(deps: Deps, who: Principal, endpoint_id: str, overlap_hours: int) -> EndpointWithSecret:
+    """The endpoint with its new secret; until the overlap is over deliveries carry both signatures."""
+    now, secret = deps.clock.now(), new_webhook_secret()
+    until = now + timedelta(hours=overlap_hours)
+    async with deps.database.transaction() as tx:
+        if not await store.rotate_secret(tx, who.organization_id, endpoint_id, secret, until, now):
+            raise _no_endpoint()
+        row = _found(await store.find_endpoint(tx, who.organization_id, endpoint_id))
+    return EndpointWithSecret(**_endpoint(row).model_dump(), secret=secret)
+
+
+async def send_test(deps: Deps, who: Principal, endpoint_id: str, event_type: str) -> SentOut:
+    """A test delivery with the type's example, whatever the endpoint is subscribed to. Raises: NotFound, Conflict."""
+    known = webhooks.BY_NAME.get(event_type)
+    if known is None:
+        raise Invalid("There is no such event type.", problems=webhooks.unknown_patterns([event_type], "/event_type"))
+    now, event_id, message_id, delivery_id = deps.clock.now(), new_id("evt"), new_uuid(), new_uuid()
+    text = webhooks.sample(known, who.organization_id, event_id, TEST_SOURCE, now)
+    message = NewMessage(
+        id=message_id,
+        organization=who.organization_id,
+        event_id=event_id,
+        source=TEST_SOURCE,
+        type=event_type,
+        payload=text,
+        cause_source=None,
+        cause_id=None,
+        traceparent=None,
+        deliveries=((delivery_id, endpoint_id),),
+    )
+    async with deps.database.transaction() as tx:
+        if not _found(await store.find_endpoint(tx, who.organization_id, endpoint_id)).enabled:
+            raise Conflict("The endpoint is disabled; enable it first.")
+        await insert_messages(tx, [message], now)
+    return SentOut(delivery_id=f"whd_{delivery_id.hex}", message_id=f"msg_{message_id.hex}")
+
+
+async def list_deliveries(
+    deps: Deps, who: Principal, filters: Filters, page: Page
+) -> tuple[list[DeliveryOut], Pagination]:
+    """The organization's deliveries, the newest first."""
+    before = None if page.after is None else UUID(page.after[0])
+    async with deps.database.transaction() as tx:
+        rows = await listing.list_deliveries(tx, who.organization_id, filters, before=before, limit=page.fetch)
+    shown, pagination = page.cut(rows, lambda row: (row.id.hex,))
+    return [DeliveryOut(**_delivery(row)) for row in shown], pagination
+
+
+async def read_delivery(deps: Deps, who: Principal, delivery_id: str) -> DeliveryWithAttempts:
+    """The delivery and its attempts. Raises: NotFound."""
+    async with deps.database.transaction() as tx:
+        row = await listing.find_delivery(tx, who.organization_id, _uuid(delivery_id))
+        if row is None:
+            raise _no_delivery()
+        attempts = await listing.list_attempts(tx, row.id)
+    log = [AttemptOut(**attempt._asdict()) for attempt in attempts]
+    return DeliveryWithAttempts(**_delivery(row), attempts_log=log)
+
+
+async def retry_delivery(deps: Deps, who: Principal, delivery_id: str) -> DeliveryOut:
+    """The delivery, due now, whatever became of it before. Raises: NotFound, Conflict (endpoint disabled or gone)."""
+    async with deps.database.transaction() as tx:
+        row = await listing.find_delivery(tx, who.organization_id, _uuid(delivery_id))
+        if row is None:
+            raise _no_delivery()
+        endpoint = await listing.make_due(tx, who.organization_id, row.id, deps.clock.now())
+        if endpoint is None:
+            raise Conflict("Its endpoint is disabled or deleted; enable it first.")
+        await store.wake(tx, endpoint)
+    return DeliveryOut(**_delivery(row._replace(state="pending", due_at=deps.clock.now(), finished_at=None)))
+
+
+def event_types() -> list[EventTypeOut]:
+    """Everything that can be subscribed to."""
+    return [
+        EventTypeOut(
+            name=known.name,
+            description=known.summary,
+            json_schema=known.data.model_json_schema(mode="serialization"),
+            example=json.loads(webhooks.sample(known, "org_019ab0c2", "evt_019ab0c2", "urn:example", _EXAMPLE_TIME)),
+        )
+        for known in webhooks.EVENT_TYPES
+    ]
+
+
+def _check(deps: Deps, url: str | None, event_types: list[str], headers: dict[str, str]) -> None:
+    problems = webhooks.unknown_patterns(event_types) + rules.header_problems(headers)
+    if url is not None and (what := _url_problem(url, AddressPolicy.allowing(deps.options.webhook_allow))):
+        problems += (Problem("/url", "url", what),)
+    if problems:
+        raise Invalid(f"{problems[0].pointer}: {problems[0].message}.", problems=problems)
+
+
+def _url_problem(url: str, policy: AddressPolicy) -> str | None:
+    if what := rules.url_problem(url):
+        return what
+    host = rules.host_of(url)
+    if url.startswith("http://") and not policy.allows_loopback(host):
+        return "must be https"
+    refusal = policy.refusal_of_host(host)
+    return f"leads to an address that is not allowed ({refusal})" if refusal else None
+
+
+def _no_nulls(changes: dict[str, Any]) -> None:
+    wrong = [name for name, value in changes.items() if value is None and name != "description"]
+    if wrong:
+        problems = tuple(Problem(f"/{name}", "null", "cannot be null; leave it out to keep it") for name in wrong)
+        raise Invalid(f"/{wrong[0]} cannot be null.", problems=problems)
+
+
+def _endpoint(row: EndpointRow) -> EndpointOut:
+    same = row._asdict()
+    same["paused_until"] = same.pop("breaker_until")
+    del same["organization_id"]
+    return EndpointOut(**{**same, "headers": dict.fromkeys(row.headers, HIDDEN)})
+
+
+def _delivery(row: DeliveryRow) -> dict[str, Any]:
+    same = ("endpoint_id", "event_type", "state", "attempts", "last_status", "last_error", "created_at", "finished_at")
+    return {
+        "id": f"whd_{row.id.hex}",
+        "message_id": f"msg_{row.message_id.hex}",
+        "event": {"source": row.event_source, "id": row.event_id},
+        "next_attempt_at": row.due_at if row.state == "pending" else None,
+        **{name: getattr(row, name) for name in same},
+    }
+
+
+def _uuid(delivery_id: str) -> UUID:
+    try:
+        return UUID(delivery_id.removeprefix("whd_"))
+    except ValueError:
+        raise _no_delivery() from None
+
+
+def _found(row: EndpointRow | None) -> EndpointRow:
+    if row is None:
+        raise _no_endpoint()
+    return row
+
+
+def _no_endpoint() -> NotFound:
+    return NotFound("This organization has no such webhook endpoint.")
+
+
+def _no_delivery() -> NotFound:
+    return NotFound("This organization has no such delivery.")

@@ -1,0 +1,1 @@
+"""Usage and charges as facts in ClickHouse, each identity once."""

@@ -1,0 +1,1 @@
+"""Keeps a tamper-evident trail of auth events."""

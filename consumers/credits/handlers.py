@@ -1,0 +1,135 @@
+"""Books a batch of records in one transaction: the effect, its memory and what it states commit together."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from consumers.batch import Batch, Record
+from consumers.credits.facts import Entry, Incoming, Refused, entry_of, in_log_order, sort_out
+from consumers.credits.pages import Page
+from contracts import catalog
+from contracts.errors import ConfigError
+from contracts.events.usage import UsageRecordedV1
+from contracts.rules.credits import Addition, Booked, State, book
+from contracts.rules.pricing import PriceBook
+from infra.clock import Clock
+from infra.postgres import ledger, ledger_prices, ledger_write
+from infra.postgres.database import Database, Tx
+from infra.postgres.ledger import Head
+
+
+class CreditsHandler:
+    """The credits consumer's handler; `handle` may be called again with the same records, from anywhere, at any time.
+
+    It holds nothing but the database and the price books, whose versions never change.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self.clock = clock
+        self._books: tuple[PriceBook, ...] = ()
+
+    async def handle(self, batch: Batch) -> None:
+        """Books what is new, drops what was booked before, parks what brings a known identity with another body.
+
+        Raises: DatabaseUnavailable (nothing was booked: try again); ConfigError without a price book.
+        """
+        incoming = in_log_order(batch.records)
+        if not incoming:
+            return
+        async with self.database.transaction() as tx:
+            refused = await self._book(tx, incoming)
+        for record, error in refused:
+            batch.park(record, error)
+
+    async def _book(self, tx: Tx, incoming: Sequence[Incoming]) -> list[Refused]:
+        heads = await ledger.lock_heads(tx, list({one.identity[0] for one in incoming}))
+        known = await ledger.remembered(tx, list({one.identity for one in incoming}))
+        fresh, refused = sort_out(incoming, {identity: row.body_hash for identity, row in known.items()})
+        if fresh:
+            books = await self._prices(tx)
+            entries = {entry.fact.id: entry for entry in (entry_of(one, books) for one in fresh)}
+            page, refusals = await self._fill(tx, heads, entries)
+            await ledger_write.add_inbox(
+                tx, [_inbox_row(entry) for entry in entries.values() if entry.fact.id not in refusals]
+            )
+            await page.write(tx)
+            refused += refusals.values()
+        await ledger_write.advance(tx, _progress([one.record for one in incoming]))
+        return refused
+
+    async def _fill(
+        self, tx: Tx, heads: dict[str, Head], entries: dict[UUID, Entry]
+    ) -> tuple[Page, dict[UUID, Refused]]:
+        """The rows to write, and the refusals by the id that the fact would have had."""
+        by_organization: dict[str, list[Entry]] = {}
+        for entry in entries.values():
+            by_organization.setdefault(entry.incoming.identity[0], []).append(entry)
+        states = await load_states(tx, {one: heads[one] for one in by_organization}, list(entries.values()))
+        page = Page(self.clock.now())
+        refusals: dict[UUID, Refused] = {}
+        for organization in sorted(by_organization):
+            state = states[organization]
+            booked = book(state, [entry.fact for entry in by_organization[organization]])
+            page.add(organization, heads[organization], state, booked, entries)
+            refusals |= _refusals(booked, entries)
+        return page, refusals
+
+    async def _prices(self, tx: Tx) -> tuple[PriceBook, ...]:
+        """All versions of the price book; read again when one was published."""
+        newest = await ledger_prices.newest_version(tx)
+        if newest == 0:
+            raise ConfigError("There is no price book: run `aihub seed`.")
+        if not self._books or self._books[-1].version != newest:
+            self._books = await ledger_prices.load_books(tx)
+        return self._books
+
+
+async def load_states(tx: Tx, heads: dict[str, Head], entries: Sequence[Entry] = ()) -> dict[str, State]:
+    """The state of every locked organization, with the charges that these entries refund."""
+    organizations = sorted(heads)
+    grants = await ledger.open_grants(tx, organizations)
+    balances = await ledger.balances(tx, organizations)
+    wanted = [
+        (entry.incoming.identity[0], *entry.fact.refunds)
+        for entry in entries
+        if isinstance(entry.fact, Addition) and entry.fact.refunds is not None
+    ]
+    charged = await ledger.charges_of(tx, wanted) if wanted else {}
+    return {
+        organization: State(
+            tuple(grants.get(organization, ())),
+            balances.get(organization, {}),
+            heads[organization].low_threshold_micros,
+            heads[organization].level,
+            {(source, event_id): one for (owner, source, event_id), one in charged.items() if owner == organization},
+        )
+        for organization in organizations
+    }
+
+
+def _refusals(booked: Booked, entries: dict[UUID, Entry]) -> dict[UUID, Refused]:
+    return {fact.id: Refused(entries[fact.id].incoming.record, error) for fact, error in booked.refusals}
+
+
+def _inbox_row(entry: Entry) -> tuple[object, ...]:
+    record = entry.incoming.record
+    organization, source, event_id = entry.incoming.identity
+    usage = record.data if isinstance(record.data, UsageRecordedV1) else None
+    return (
+        organization, event_id, source, entry.incoming.body_hash, catalog.family(record.envelope.type),
+        record.topic.name, record.partition, record.offset, record.envelope.acceptedat, entry.fact.id,
+        usage.input_tokens if usage else 0, usage.output_tokens if usage else 0, usage.total_tokens if usage else 0,
+    )  # fmt: skip
+
+
+def _progress(records: Sequence[Record]) -> dict[tuple[str, int], tuple[int, datetime]]:
+    """(next offset, latest acceptance) by topic and partition."""
+    found: dict[tuple[str, int], tuple[int, datetime]] = {}
+    for record in records:
+        key = (record.topic.name, record.partition)
+        offset, accepted_at = record.offset + 1, record.envelope.acceptedat
+        if key in found:
+            offset, accepted_at = max(offset, found[key][0]), max(accepted_at, found[key][1])
+        found[key] = (offset, accepted_at)
+    return found

@@ -1,0 +1,259 @@
+"""Runs a handler on batches of records: decode, handle, park, commit; and the three fates of what goes wrong.
+
+Unreadable or invalid: to the dead letters, the rest goes on. A dependency is down: the batch is put back and comes
+again, the partitions are kept. Too many dead letters in a row: stop. Anything else is a bug: nothing is committed,
+`run` raises, the process ends and its successor gets the batch again. So a handler's effects must be idempotent.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final, Generic
+
+import structlog
+from opentelemetry import trace
+
+from consumers.batch import Batch, Decode, Handler, Parked, R, Record, decoded, undecoded
+from consumers.lag import Lag
+from consumers.parking import MAX_IN_A_ROW, Streak, dead_letter
+from contracts import topics as catalog_topics
+from contracts.errors import AihubError, BrokerUnavailable, Fate, Unavailable
+from contracts.topics import Topic
+from infra.clock import Clock
+from infra.kafka.log import LogRecord
+from infra.kafka.options import KafkaOptions
+from infra.kafka.producer import Producer
+from infra.kafka.subscriber import GroupMember, OnAssign, Tuning
+from infra.telemetry import metrics, tracing
+from infra.telemetry.progress import progress_of
+
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 5.0
+REPORT_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+_tracer = trace.get_tracer("aihub.consumers")
+
+
+class ConsumerApp(Generic[R]):
+    """One consumer: `app` is its FastStream application, `run` its role, `progress` what health is told of it."""
+
+    def __init__(
+        self,
+        name: str,
+        topics: Sequence[Topic],
+        handler: Handler[R],
+        decode: Decode[R],
+        *,
+        kafka: KafkaOptions,
+        producer: Producer,
+        clock: Clock,
+        on_assign: OnAssign | None = None,
+        tuning: Tuning | None = None,
+        max_dead_letters: int = MAX_IN_A_ROW,
+    ) -> None:
+        self.name = name
+        self.topics = tuple(topics)
+        self.progress = progress_of(name)
+        self._handler = handler
+        self._decode = decode
+        self._producer = producer
+        self._clock = clock
+        self._streak = Streak(max_dead_letters)
+        self._pauses = 0
+        self._stop = asyncio.Event()
+        self._member = GroupMember(kafka, name, topics, self._on_batch, on_assign=on_assign, tuning=tuning)
+        self._lag = Lag(self._member, self.progress)
+        self._longest_pause_s = min(LONGEST_PAUSE_S, self._member.tuning.max_poll_interval_ms / 3000)
+        self.app = self._member.app
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consumes until `stop` is set, then finishes the batch in hand, commits, leaves the group; within 15 s.
+
+        Waits for a broker that is down. Raises: TooManyDeadLetters, or the bug that the handler ran into.
+        """
+        self._stop = stop
+        try:
+            if await self._joined(stop):
+                await self._consumed_until(stop)
+        except BaseException as error:
+            self.progress.stopped(repr(error))
+            raise
+
+    async def _joined(self, stop: asyncio.Event) -> bool:
+        while not stop.is_set():
+            try:
+                await self._member.start()
+            except BrokerUnavailable as error:
+                await self._pause(error)
+            else:
+                self._pauses = 0
+                return True
+        return False
+
+    async def _consumed_until(self, stop: asyncio.Event) -> None:
+        reports = asyncio.create_task(self._report())
+        ends = [asyncio.create_task(stop.wait()), asyncio.create_task(self._member.failed.wait()), reports]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in ends:
+                task.cancel()
+            await asyncio.wait(ends)
+            await self._member.stop()
+        if not reports.cancelled():
+            reports.result()
+        if self._member.error is not None:
+            raise self._member.error
+
+    async def _report(self) -> None:
+        while True:
+            with contextlib.suppress(BrokerUnavailable):
+                await self._member.place()
+                await self._lag.report(self._clock.now())
+            await asyncio.sleep(REPORT_S)
+
+    async def _on_batch(self, records: Sequence[LogRecord]) -> None:
+        """The steps of one batch, the commit last. What it raises stops the consumer."""
+        began = time.monotonic()
+        self._lag.took(records)
+        with self._span(records):
+            try:
+                batch = await self._effects(records)
+            except Unavailable as error:
+                await self._put_back(records, error)
+                return
+            self._lag.done(records)
+            await self._member.commit(self._lag.reached(records))
+        self._pauses = 0
+        metrics.CONSUMER_BATCH_SECONDS.labels(self.name).observe(time.monotonic() - began)
+        accepted = [record.envelope.acceptedat for record in batch if isinstance(record, Record)]
+        self.progress.records(len(records), max(accepted, default=None))
+
+    async def _effects(self, records: Sequence[LogRecord]) -> list[R]:
+        """Handles what can be read and parks the rest; both are durable when it returns."""
+        good, parked = self._decode(records)
+        if good:
+            parked += await self._handled(Batch(good))
+        self._streak.note(records, parked)
+        if parked:
+            await self._park(parked)
+        return good
+
+    async def _handled(self, batch: Batch[R]) -> list[Parked]:
+        """What the handler parked. Where it refuses a batch for what some record holds, finds that one by halving."""
+        try:
+            await self._handler(batch)
+        except AihubError as error:
+            if error.fate is not Fate.PARK:
+                raise
+            if len(batch.records) == 1:
+                return [Parked(batch.records[0], error)]
+            middle = len(batch.records) // 2
+            first = await self._handled(Batch(batch.records[:middle]))
+            return first + await self._handled(Batch(batch.records[middle:]))
+        return batch.parked
+
+    async def _park(self, parked: Sequence[Parked]) -> None:
+        now = self._clock.now()
+        letters = [
+            self._producer.send(
+                catalog_topics.DEAD_LETTERS, found.record.key, [found.record.value], dead_letter(self.name, found, now)
+            )
+            for found in parked
+        ]
+        await asyncio.gather(*letters)
+        for found in parked:
+            metrics.CONSUMER_DEAD_LETTERS.labels(self.name, found.error.code).inc()
+        first = parked[0]
+        _log.warning(
+            "consumer.parked",
+            consumer=self.name,
+            records=len(parked),
+            reason=first.error.code,
+            first=f"{first.record.topic.name}/{first.record.partition}/{first.record.offset}",
+        )
+
+    async def _put_back(self, records: Sequence[LogRecord], error: Unavailable) -> None:
+        """Waits with the partitions kept: reads on from the batch's first offsets after a pause."""
+        self._member.rewind(records)
+        self._member.rest()
+        await self._pause(error)
+
+    async def _pause(self, error: Unavailable) -> None:
+        self.progress.waiting(error.message)
+        if self._pauses == 0:
+            _log.warning("consumer.waits", consumer=self.name, reason=error.message)
+        pause = min(FIRST_PAUSE_S * 2 ** min(self._pauses, 10), self._longest_pause_s)
+        self._pauses += 1
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._stop.wait()
+
+    @contextlib.contextmanager
+    def _span(self, records: Sequence[LogRecord]) -> Iterator[None]:
+        """One span a batch, linked to the traces of its records; costs nothing while tracing is off."""
+        with _tracer.start_as_current_span(f"{self.name} batch", kind=trace.SpanKind.CONSUMER) as span:
+            if span.is_recording():
+                span.set_attribute("messaging.batch.message_count", len(records))
+                traced = [dict(r.headers).get("traceparent") for r in records]
+                for link in tracing.links([{"traceparent": t.decode(errors="replace")} for t in traced if t]):
+                    span.add_link(link.context)
+            yield
+
+
+def build_app(
+    name: str,
+    topics: Sequence[Topic],
+    handler: Handler[Record],
+    *,
+    kafka: KafkaOptions,
+    producer: Producer,
+    clock: Clock,
+    max_records: int = 1_000,
+    on_assign: OnAssign | None = None,
+    tuning: Tuning | None = None,
+    max_dead_letters: int = MAX_IN_A_ROW,
+) -> ConsumerApp[Record]:
+    """A consumer of decoded events; `name` is also its consumer group.
+
+    `on_assign` is for a sink that keeps its own offsets: given the (topic, partition) pairs that are now its own, it
+    answers where to go on in those that it knows; nothing is handed over before.
+    """
+    return ConsumerApp(
+        name,
+        topics,
+        handler,
+        decoded,
+        kafka=kafka,
+        producer=producer,
+        clock=clock,
+        on_assign=on_assign,
+        tuning=tuning or Tuning(max_records=max_records),
+        max_dead_letters=max_dead_letters,
+    )
+
+
+def build_raw_app(
+    name: str,
+    topics: Sequence[Topic],
+    handler: Handler[LogRecord],
+    *,
+    kafka: KafkaOptions,
+    producer: Producer,
+    clock: Clock,
+    max_records: int = 1_000,
+    tuning: Tuning | None = None,
+) -> ConsumerApp[LogRecord]:
+    """A consumer of records as they are, readable or not."""
+    return ConsumerApp(
+        name,
+        topics,
+        handler,
+        undecoded,
+        kafka=kafka,
+        producer=producer,
+        clock=clock,
+        tuning=tuning or Tuning(max_records=max_records),
+    )

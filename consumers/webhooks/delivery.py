@@ -1,0 +1,78 @@
+"""One delivery: the signed request, and what its answer means for the row."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from standardwebhooks import Webhook
+
+from contracts import json_text
+from contracts.rules.deliveries import Outcome, next_attempt, outcome_of, retry_after_s
+from infra.http.sender import Reply
+from infra.postgres.webhooks_queue import Leased, Target
+from infra.postgres.webhooks_results import Result
+
+MESSAGE_PREFIX: Final = "msg_"
+
+
+def message_name(message_id: UUID) -> str:
+    """The id that subscribers see, the same on every attempt: `msg_` and 32 hexadecimal digits."""
+    return MESSAGE_PREFIX + message_id.hex
+
+
+@lru_cache(maxsize=4096)
+def _signer(secret: str) -> Webhook:
+    return Webhook(secret)
+
+
+def signed_headers(secrets: Sequence[str], message_id: str, now: datetime, payload: str) -> dict[str, str]:
+    """The three headers of Standard Webhooks 1.0: one signature for each secret that is valid now."""
+    signatures = [_signer(secret).sign(message_id, now, payload) for secret in secrets]
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def request_headers(leased: Leased, target: Target, now: datetime) -> dict[str, str]:
+    """Every header of the request; the endpoint's own ones cannot replace ours."""
+    signed = signed_headers(target.secrets, message_name(leased.message_id), now, leased.payload)
+    return {**target.headers, "Content-Type": "application/json", **signed}
+
+
+@lru_cache(maxsize=8192)
+def host_of(url: str) -> str:
+    """What the limit per host counts: host and port."""
+    return urlsplit(url).netloc.lower()
+
+
+def result_of(leased: Leased, reply: Reply, now: datetime, chance: float) -> tuple[Outcome, Result]:
+    """What became of the attempt, and how the row goes on: done, due again, or dead after the last attempt."""
+    outcome = outcome_of(reply.status, timed_out=reply.timed_out)
+    wait_s = retry_after_s(reply.headers.get("retry-after"), now)
+    again = next_attempt(leased.attempts + 1, outcome, now, chance, wait_s=wait_s)
+    state = "succeeded" if outcome is Outcome.SUCCEEDED else "pending" if again else "dead"
+    result = Result(
+        delivery_id=leased.id,
+        owner=leased.owner,
+        fencing=leased.fencing,
+        state=state,
+        due_at=again or leased.due_at,
+        at=now,
+        duration_ms=reply.duration_ms,
+        outcome=outcome.value,
+        status=reply.status,
+        error=reply.error or (None if outcome is Outcome.SUCCEEDED else f"answered {reply.status}"),
+        headers=_storable(json_text.dump(dict(reply.headers)).decode()) if reply.headers else "{}",
+        body=_storable(reply.body.decode("utf-8", "replace")) if reply.body else "",
+    )
+    return outcome, result
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL stores no NUL, neither in text nor escaped in jsonb; headers may hold lone surrogates."""
+    return text.replace("\x00", "").replace("\\u0000", "").encode("utf-8", "replace").decode()

@@ -1,0 +1,103 @@
+"""The roles: each an async function that runs until `stop`, then drains. The API also needs its socket."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from api.app import create_app
+from consumers.analytics import app as analytics
+from consumers.audit import app as audit
+from consumers.credits import app as credits
+from consumers.credits.lots import activate_grants, expire_grants
+from consumers.deadletters import app as deadletters
+from consumers.webhooks import app as webhooks
+from consumers.webhooks.dispatcher import Dispatcher, DispatcherOptions
+from infra.app.compose import Hub
+from infra.app.server import serve
+from infra.http.addresses import AddressPolicy
+from infra.http.sender import Sender
+from infra.ids import new_id
+from infra.ops.dead_letters import count_parked
+from infra.ops.reconcile import reconcile
+from infra.ops.sweeper import Step, sweep
+from producers.outbox import relay
+
+Role = Callable[[Hub, asyncio.Event], Awaitable[None]]
+
+LOTS_EVERY_S: Final = 1.0
+COUNT_EVERY_S: Final = 15.0
+
+
+async def run_api(hub: Hub, listener: socket.socket, stop: asyncio.Event) -> None:
+    """The HTTP API on a socket that is bound already."""
+    await serve(create_app(hub.api_deps()), listener, stop)
+
+
+async def _api(hub: Hub, stop: asyncio.Event) -> None:
+    raise AssertionError("the API is run by run_api: it needs its socket")
+
+
+async def _credits(hub: Hub, stop: asyncio.Event) -> None:
+    await credits.build(hub.database, kafka=hub.kafka, producer=hub.producer, clock=hub.clock).run(stop)
+
+
+async def _analytics(hub: Hub, stop: asyncio.Event) -> None:
+    await analytics.build(hub.clickhouse, kafka=hub.kafka, producer=hub.producer, clock=hub.clock).run(stop)
+
+
+async def _webhooks(hub: Hub, stop: asyncio.Event) -> None:
+    await webhooks.build(hub.database, kafka=hub.kafka, producer=hub.producer, clock=hub.clock).run(stop)
+
+
+async def _audit(hub: Hub, stop: asyncio.Event) -> None:
+    await audit.build(hub.database, kafka=hub.kafka, producer=hub.producer, clock=hub.clock).run(stop)
+
+
+async def _deadletters(hub: Hub, stop: asyncio.Event) -> None:
+    await deadletters.build(hub.database, kafka=hub.kafka, producer=hub.producer, clock=hub.clock).run(stop)
+
+
+async def _deliveries(hub: Hub, stop: asyncio.Event) -> None:
+    options = DispatcherOptions(name=hub.settings.instance or new_id("dispatcher"))
+    async with Sender(AddressPolicy.allowing(hub.settings.webhook_allow)) as sender:
+        await Dispatcher(hub.database, sender, hub.clock, options).run(stop)
+
+
+async def _relay(hub: Hub, stop: asyncio.Event) -> None:
+    await relay(hub.database, hub.producer, stop=stop)
+
+
+async def _sweeper(hub: Hub, stop: asyncio.Event) -> None:
+    async def expire() -> object:
+        return await expire_grants(hub.database, hub.clock)
+
+    async def activate() -> object:
+        return await activate_grants(hub.database, hub.clock)
+
+    async def compare() -> object:
+        return await reconcile(hub.reconcile_deps(), since_marks=True)
+
+    async def count() -> object:
+        return await count_parked(hub.database)
+
+    steps = (
+        Step("expire grants", LOTS_EVERY_S, expire),
+        Step("activate grants", LOTS_EVERY_S, activate),
+        Step("count dead letters", COUNT_EVERY_S, count),
+        Step("reconcile", hub.settings.reconcile_every_s, compare),
+    )
+    await sweep(steps, stop)
+
+
+ROLES: Final[dict[str, Role]] = {
+    "api": _api,
+    "credits": _credits,
+    "analytics": _analytics,
+    "webhooks": _webhooks,
+    "deliveries": _deliveries,
+    "relay": _relay,
+    "sweeper": _sweeper,
+    "audit": _audit,
+    "deadletters": _deadletters,
+}

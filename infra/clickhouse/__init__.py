@@ -1,0 +1,1 @@
+"""ClickHouse, embedded (chDB) or a server over HTTP: the one home of clickhouse-connect."""

@@ -1,0 +1,332 @@
+"""One member of a consumer group: a FastStream application that hands over raw batches and commits by hand.
+
+What FastStream 0.7.8 and aiokafka 0.14 do by default, and what is done about it here:
+at-most-once acknowledgement (manual commits, last), swallowed handler errors (kept, the member stops),
+a batch voided by one bad header or body (neither is decoded here), a pause after an empty poll (polls wait for
+data instead), one partition's unread records delaying the others by a fetch (they are fetched together).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError
+from faststream import AckPolicy, FastStream
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import KafkaMessage
+
+from contracts.errors import BrokerUnavailable, Unavailable
+from contracts.topics import Topic
+from infra.kafka.log import LogRecord
+from infra.kafka.options import KafkaOptions
+
+Places = Mapping[tuple[str, int], int]
+"""An offset by (topic, partition)."""
+
+OnBatch = Callable[[Sequence[LogRecord]], Awaitable[None]]
+OnAssign = Callable[[set[tuple[str, int]]], Awaitable[Places]]
+
+_POLL_MS: Final = 500
+_NEVER_S: Final = 1e9
+_COMMIT_S: Final = 10.0
+_HAND_OVER_S: Final = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What a group member may be told to do otherwise; all times in milliseconds."""
+
+    max_records: int = 1_000
+    session_timeout_ms: int = 10_000
+    heartbeat_interval_ms: int = 1_000
+    max_poll_interval_ms: int = 300_000
+    fetch_bytes: int = 1024 * 1024
+    drain_ms: int = 12_000
+
+    def consumer_arguments(self) -> dict[str, Any]:
+        """What the aiokafka consumer is given."""
+        return {
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "fetch_max_wait_ms": _POLL_MS,
+            "max_partition_fetch_bytes": self.fetch_bytes,
+            "session_timeout_ms": self.session_timeout_ms,
+            "rebalance_timeout_ms": self.session_timeout_ms,
+            "heartbeat_interval_ms": self.heartbeat_interval_ms,
+            "max_poll_interval_ms": self.max_poll_interval_ms,
+            "consumer_timeout_ms": 1_000,
+        }
+
+
+class GroupMember:
+    """Reads its share of the topics' partitions and calls `on_batch`, one batch at a time.
+
+    `on_batch` commits or rewinds before it returns. An error that it raises is a bug: nothing more is read, and
+    `failed` is set and `error` holds it. `on_assign` may answer where a sink wants to go on, before anything is read.
+    """
+
+    def __init__(
+        self,
+        options: KafkaOptions,
+        group: str,
+        topics: Sequence[Topic],
+        on_batch: OnBatch,
+        *,
+        on_assign: OnAssign | None = None,
+        tuning: Tuning | None = None,
+    ) -> None:
+        self.group = group
+        self.tuning = tuning or Tuning()
+        self._options = options
+        self._on_batch = on_batch
+        self._on_assign = on_assign
+        self._topics = {options.name(topic): topic for topic in topics}
+        self._placed = asyncio.Event()
+        self.assignments = 0
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
+        self._consumer: _Consumer | None = None
+        self.failed = asyncio.Event()
+        self.error: BaseException | None = None
+        self.app = FastStream(self._broker(), logger=None)
+
+    async def start(self) -> None:
+        """Joins the group. Raises: BrokerUnavailable when the broker is down or lacks the topics; try again then."""
+        try:
+            await self.app.start()
+        except (KafkaError, TimeoutError, OSError) as error:
+            await self.stop()
+            raise BrokerUnavailable(f"{self.group} cannot join its group ({type(error).__name__})") from error
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Lets the batch in hand end (for `drain_ms`), leaves the group and closes; bounded, whatever is down."""
+        with contextlib.suppress(KafkaError, TimeoutError, OSError):
+            async with asyncio.timeout(self.tuning.drain_ms / 1000 + 2):
+                await self.app.stop()
+
+    async def commit(self, places: Places) -> bool:
+        """Commits "all below is done"; only of partitions that are still its own.
+
+        False when the group has moved on or the broker does not answer: the effects stand, the records will come
+        again and change nothing.
+        """
+        consumer = self._running()
+        mine = consumer.assignment()
+        offsets = {place: offset for place, offset in self._named(places) if place in mine}
+        try:
+            async with asyncio.timeout(_COMMIT_S):
+                await consumer.commit(offsets)
+        except (CommitFailedError, IllegalStateError, TimeoutError) as error:
+            _log.warning("kafka.commit.lost", consumer=self.group, reason=str(error) or type(error).__name__)
+            return False
+        return len(offsets) == len(places)
+
+    def rewind(self, records: Iterable[LogRecord]) -> None:
+        """The records will be read again; partitions that were lost meanwhile are left to their new owner."""
+        self._running().put_back(
+            (TopicPartition(self._options.name(record.topic), record.partition), record.offset) for record in records
+        )
+
+    async def end_offsets(self) -> dict[tuple[str, int], int]:
+        """The end of every partition that it owns now. Raises: BrokerUnavailable."""
+        consumer = self._running()
+        try:
+            async with asyncio.timeout(_COMMIT_S):
+                found = await consumer.end_offsets(consumer.assignment())
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise BrokerUnavailable(f"Kafka does not tell its end offsets ({type(error).__name__})") from error
+        return {(self._topics[place.topic].name, place.partition): end for place, end in found.items()}
+
+    async def positions(self) -> dict[tuple[str, int], int]:
+        """The offset that it would read next, of every partition that it owns and knows its place in."""
+        consumer, found = self._running(), {}
+        for place in consumer.assignment():
+            with contextlib.suppress(TimeoutError, IllegalStateError):
+                async with asyncio.timeout(0.2):
+                    found[self._topics[place.topic].name, place.partition] = int(await consumer.position(place))
+        return found
+
+    def rest(self) -> None:
+        """To be called before a long pause inside `on_batch`: a rebalance need not wait for it."""
+        self._at_rest.set()
+
+    async def place(self) -> None:
+        """Asks the sink where to go on, once more, when it could not say at the assignment."""
+        consumer = self._consumer
+        if consumer is not None and not self._placed.is_set() and consumer.assignment():
+            await self._place(consumer.assignment())
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the member: nothing more is read or committed."""
+        self.error = self.error or error
+        self.failed.set()
+
+    def _running(self) -> "_Consumer":
+        if self._consumer is None:
+            raise RuntimeError("the group member was not started")
+        return self._consumer
+
+    def _named(self, places: Places) -> list[tuple[TopicPartition, int]]:
+        prefix = self._options.topics.prefix
+        return [(TopicPartition(prefix + topic, partition), offset) for (topic, partition), offset in places.items()]
+
+    def _broker(self) -> KafkaBroker:
+        broker = _Broker(
+            self._options.bootstrap,
+            builder=self._build_consumer,
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            graceful_timeout=self.tuning.drain_ms / 1000,
+            logger=None,
+            apply_types=False,
+        )
+        subscriber = broker.subscriber(
+            *self._topics,
+            group_id=self.group,
+            batch=True,
+            max_records=self.tuning.max_records,
+            batch_timeout_ms=1,
+            ack_policy=AckPolicy.MANUAL,
+            listener=_Listener(self),
+            parser=_undecoded,
+            decoder=_raw,
+        )
+        subscriber(self._consume)
+        return broker
+
+    def _build_consumer(self, **arguments: Any) -> "_Consumer":
+        mine = self._options.client_arguments() | self.tuning.consumer_arguments()
+        self._consumer = _Consumer(self, **arguments | mine)
+        return self._consumer
+
+    async def _consume(self, raw: Sequence[Any]) -> None:
+        """FastStream's handler: it would swallow what is raised here, so nothing is."""
+        self._at_rest.clear()
+        try:
+            await self._on_batch([self._record(record) for record in raw])
+        except Exception as error:  # noqa: BLE001 - handed to whoever runs the member, who raises it
+            self.fail(error)
+        finally:
+            self._at_rest.set()
+
+    def _record(self, raw: Any) -> LogRecord:
+        topic = self._topics[raw.topic]
+        return LogRecord(topic, raw.partition, raw.offset, raw.key, raw.value, raw.headers, raw.timestamp)
+
+    async def _revoked(self) -> None:
+        """Partitions move: the batch in hand gets a moment to commit, so that its next owner need not repeat it."""
+        self._placed.clear()
+        self.assignments += 1
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HAND_OVER_S):
+                await self._at_rest.wait()
+
+    async def _place(self, assigned: Iterable[TopicPartition]) -> None:
+        """Seeks to the sink's own offsets; until that is done nothing is handed over."""
+        consumer, assignment = self._running(), self.assignments
+        if self._on_assign is not None:
+            mine = {(self._topics[place.topic].name, place.partition) for place in assigned}
+            try:
+                wanted = await self._on_assign(mine)
+            except Unavailable as error:
+                _log.warning("kafka.assign.waits", consumer=self.group, reason=error.message)
+                return
+            except Exception as error:  # noqa: BLE001 - aiokafka would swallow it
+                self.fail(error)
+                return
+            if assignment != self.assignments:
+                return
+            consumer.put_back(self._named(wanted))
+        self._placed.set()
+
+
+class _Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
+    """aiokafka's consumer whose polls wait for records, and hand over none while partitions move."""
+
+    def __init__(self, member: GroupMember, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._member = member
+
+    async def start(self) -> None:
+        await super().start()
+        # A fetch for the other partitions, sent while one still has unread records, would keep that one waiting for
+        # up to `fetch_max_wait_ms` afterwards: aiokafka has one fetch a broker under way. So they go together.
+        self._fetcher._prefetch_backoff = _NEVER_S
+
+    async def getmany(self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None) -> Any:
+        member = self._member
+        if member.error is not None:
+            raise ConsumerStoppedError
+        try:
+            if not member._placed.is_set():
+                await self._until_placed()
+            records = await super().getmany(*partitions, timeout_ms=_POLL_MS, max_records=max_records)
+        except ConsumerStoppedError:
+            raise
+        except KafkaError as error:
+            if not error.retriable:
+                member.fail(error)
+                raise ConsumerStoppedError from error
+            _log.warning("kafka.poll.failed", consumer=member.group, reason=str(error))
+            await asyncio.sleep(_POLL_MS / 1000)
+            return {}
+        if records and not member._placed.is_set():
+            self.put_back((place, found[0].offset) for place, found in records.items())
+            return {}
+        return records
+
+    def put_back(self, places: Iterable[tuple[TopicPartition, int]]) -> None:
+        """Reads on from the lowest of these offsets of each partition that is still its own."""
+        lowest: dict[TopicPartition, int] = {}
+        for place, offset in places:
+            lowest[place] = min(offset, lowest.get(place, offset))
+        for place, offset in lowest.items():
+            with contextlib.suppress(IllegalStateError):
+                self.seek(place, offset)
+
+    async def _until_placed(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_POLL_MS / 1000):
+                await self._member._placed.wait()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+    def __init__(self, member: GroupMember) -> None:
+        self._member = member
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        await self._member._revoked()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        await self._member._place(assigned)
+
+
+class _Broker(KafkaBroker):
+    """FastStream's broker with consumers of ours."""
+
+    def __init__(self, url: str, *, builder: Callable[..., Any], **arguments: Any) -> None:
+        super().__init__(url, **arguments)
+        self._builder = builder
+
+    async def _connect(self) -> Callable[..., Any]:
+        await super()._connect()
+        self.config.broker_config.builder = self._builder
+        return self._builder
+
+
+async def _undecoded(message: Any) -> KafkaMessage:
+    """The batch as FastStream wants it, but with no header or body looked at."""
+    return KafkaMessage(raw_message=message, body=b"", consumer=None)  # type: ignore[arg-type]
+
+
+async def _raw(message: KafkaMessage) -> Any:
+    return message.raw_message

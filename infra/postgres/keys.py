@@ -1,0 +1,96 @@
+"""Organizations and API keys."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from infra.postgres.database import Tx
+from infra.postgres.tables.identity import api_keys, organizations
+
+
+class KeyRow(NamedTuple):
+    """One API key as stored: its hash stays in the database."""
+
+    id: str
+    organization_id: str
+    name: str
+    hint: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class OrganizationRow(NamedTuple):
+    """One organization."""
+
+    id: str
+    name: str
+    created_at: datetime
+
+
+_KEY = [api_keys.c[name] for name in KeyRow._fields]
+_ORGANIZATION = [organizations.c[name] for name in OrganizationRow._fields]
+
+
+async def find_key(tx: Tx, digest: bytes) -> KeyRow | None:
+    """The key with this hash, revoked or not."""
+    row = (await tx.execute(select(*_KEY).where(api_keys.c.hash == digest))).one_or_none()
+    return KeyRow(*row) if row else None
+
+
+async def organization_exists(tx: Tx, organization_id: str) -> bool:
+    """Whether there is such an organization."""
+    found = await tx.scalar(select(organizations.c.id).where(organizations.c.id == organization_id))
+    return found is not None
+
+
+async def save_organization(tx: Tx, organization: OrganizationRow) -> bool:
+    """True when it is new, False when the id was there already (nothing changes then)."""
+    statement = insert(organizations).values(**organization._asdict()).on_conflict_do_nothing()
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def save_key(tx: Tx, key: KeyRow, digest: bytes) -> bool:
+    """True when it is new, False when this hash or id was there already (nothing changes then)."""
+    statement = insert(api_keys).values(**key._asdict(), hash=digest).on_conflict_do_nothing()
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def revoke_key(tx: Tx, organization_id: str, key_id: str, now: datetime) -> KeyRow | None:
+    """The key, revoked now or earlier; None when the organization has no such key."""
+    mine = and_(api_keys.c.id == key_id, api_keys.c.organization_id == organization_id)
+    await tx.execute(update(api_keys).where(mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
+    row = (await tx.execute(select(*_KEY).where(mine))).one_or_none()
+    return KeyRow(*row) if row else None
+
+
+async def list_keys(
+    tx: Tx, organization_id: str, *, after: tuple[datetime, str] | None, limit: int
+) -> Sequence[KeyRow]:
+    """The organization's keys, newest first, after the position."""
+    statement = select(*_KEY).where(api_keys.c.organization_id == organization_id)
+    place = tuple_(api_keys.c.created_at, api_keys.c.id)
+    return [KeyRow(*row) for row in await _newest_first(tx, statement, place, after, limit)]
+
+
+async def list_organizations(
+    tx: Tx, *, only: str | None, after: tuple[datetime, str] | None, limit: int
+) -> Sequence[OrganizationRow]:
+    """All organizations, or `only` one, newest first, after the position."""
+    statement = select(*_ORGANIZATION)
+    if only is not None:
+        statement = statement.where(organizations.c.id == only)
+    place = tuple_(organizations.c.created_at, organizations.c.id)
+    return [OrganizationRow(*row) for row in await _newest_first(tx, statement, place, after, limit)]
+
+
+async def _newest_first(
+    tx: Tx, statement: Any, place: Any, after: tuple[datetime, str] | None, limit: int
+) -> Sequence[Any]:
+    if after is not None:
+        statement = statement.where(place < tuple_(*after))
+    return (await tx.execute(statement.order_by(place.desc()).limit(limit))).all()

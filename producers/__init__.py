@@ -1,0 +1,1 @@
+"""How facts enter the log: published, relayed from the outbox, or replayed."""

@@ -1,0 +1,105 @@
+"""What the API says of itself is true and well-formed."""
+
+import jsonschema
+import pytest
+
+from api.app import create_app
+from api.core.permissions import PUBLIC
+from api.core.resource import register
+from contracts import asyncapi, catalog, topics
+from contracts.topics import TopicNames
+from tests.api.conftest import Api, World, event
+
+
+async def test_openapi_has_every_route_with_security_errors_and_examples(api: Api, world: World) -> None:
+    document = (await api.get("/v1/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    declared = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    served = {(method, path.replace(":path", "")) for method, path, _ in register(create_app(world.deps))}
+    assert declared == served
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            assert operation["summary"], path
+            secured = operation["x-permission"] != PUBLIC
+            assert bool(operation["security"]) == secured
+            assert ("401" in operation["responses"]) == secured
+            assert any(status.startswith("2") for status in operation["responses"])
+    ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+    assert len(ids) == len(set(ids))
+
+
+async def test_every_reference_in_openapi_leads_somewhere(api: Api) -> None:
+    document = (await api.get("/v1/openapi.json")).json()
+    for reference in references(document):
+        resolve(document, reference)
+
+
+async def test_answers_fit_the_declared_schema(api: Api) -> None:
+    document = (await api.get("/v1/openapi.json")).json()
+    await api.post("/v1/keys", json={"name": "x", "scopes": ["events:write"]})
+    for path in ("/v1/keys", "/v1/organizations", "/v1/credits/balance", "/v1/credits/transactions"):
+        fits(document, document["paths"][path]["get"], (await api.get(path)).json())
+    fits(document, document["paths"]["/v1/events"]["post"], (await api.send([event(), event(type="x")])).json(), "202")
+    refused = (await api.get("/v1/keys?limit=0")).json()
+    schema = {"$ref": "#/components/schemas/ErrorAnswer", "components": document["components"]}
+    jsonschema.validate(refused, schema)
+
+
+def fits(document: dict, operation: dict, body: dict, status: str = "200") -> None:
+    schema = operation["responses"][status]["content"]["application/json"]["schema"]
+    jsonschema.validate(body, schema | {"components": document["components"]})
+
+
+def test_asyncapi_names_every_event_of_every_topic_once() -> None:
+    document = asyncapi.document("1.2.3", TopicNames("x."))
+    named = {message["name"] for message in document["components"]["messages"].values()}
+    assert named == set(catalog.EVENTS)
+    addresses = {channel["address"] for channel in document["channels"].values()}
+    assert addresses == {"x." + topic.name for topic in topics.TOPICS if topic is not topics.DEAD_LETTERS}
+    for operation in document["operations"].values():
+        assert operation["action"] in ("send", "receive")
+        assert operation["messages"]
+        for message in operation["messages"]:
+            assert message["$ref"].startswith(operation["channel"]["$ref"] + "/messages/")
+
+
+def test_asyncapi_follows_the_structure_of_version_3() -> None:
+    document = asyncapi.document("1.2.3")
+    assert document["asyncapi"] == "3.0.0"
+    assert set(document) <= {
+        "asyncapi", "id", "info", "servers", "defaultContentType", "channels", "operations", "components",
+    }  # fmt: skip
+    assert {"title", "version"} <= set(document["info"])
+    for server in document["servers"].values():
+        assert {"host", "protocol"} <= set(server)
+    for channel in document["channels"].values():
+        assert set(channel) <= {
+            "address", "messages", "title", "summary", "description", "servers", "parameters", "tags", "bindings",
+        }  # fmt: skip
+    for reference in references(document):
+        resolve(document, reference)
+
+
+@pytest.mark.parametrize("name", sorted(catalog.EVENTS))
+def test_the_example_of_an_event_fits_its_asyncapi_payload(name: str) -> None:
+    document = asyncapi.document("1.2.3")
+    message = document["components"]["messages"][catalog.EVENTS[name].__name__]
+    jsonschema.validate(message["examples"][0]["payload"], message["payload"] | {"components": document["components"]})
+
+
+def references(node: object) -> list[str]:
+    if isinstance(node, list):
+        return [found for item in node for found in references(item)]
+    if isinstance(node, dict):
+        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return own + [found for item in node.values() for found in references(item)]
+    return []
+
+
+def resolve(document: dict, reference: str) -> object:
+    node: object = document
+    for part in reference.removeprefix("#/").split("/"):
+        assert isinstance(node, dict)
+        assert part in node, reference
+        node = node[part]
+    return node

@@ -1,0 +1,71 @@
+"""Settings come from the environment, and what is wrong with one is said without its value."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import ConfigError
+from infra.app.compose import kafka_options, open_clickhouse, postgres_dsn
+from infra.settings import load_settings
+
+
+def test_nothing_is_needed_to_run_embedded() -> None:
+    settings = load_settings()
+    assert settings.home == Path(".aihub")
+    assert not settings.distributed
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIHUB_KAFKA_BOOTSTRAP", "one:9092,two:9092")
+    monkeypatch.setenv("AIHUB_KAFKA_TOPIC_PREFIX", "eu.")
+    monkeypatch.setenv("AIHUB_POSTGRES_DSN", "postgresql://u:p@h/d")
+    monkeypatch.setenv("AIHUB_CLICKHOUSE_URL", "http://u:p@h:8123")
+    settings = load_settings(port=9000)
+    assert settings.distributed
+    assert settings.port == 9000
+    assert kafka_options(settings).topics.prefix == "eu."
+    assert postgres_dsn(settings) == "postgresql://u:p@h/d"
+
+
+def test_tls_and_sasl_reach_kafkas_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIHUB_KAFKA_BOOTSTRAP", "one:9093")
+    monkeypatch.setenv("AIHUB_KAFKA_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("AIHUB_KAFKA_SASL_MECHANISM", "SCRAM-SHA-512")
+    monkeypatch.setenv("AIHUB_KAFKA_USERNAME", "hub")
+    monkeypatch.setenv("AIHUB_KAFKA_PASSWORD", "secret")
+    arguments = kafka_options(load_settings()).client_arguments()
+    assert arguments["security_protocol"] == "SASL_SSL"
+    assert arguments["ssl_context"] is not None
+    assert (arguments["sasl_mechanism"], arguments["sasl_plain_username"]) == ("SCRAM-SHA-512", "hub")
+    assert arguments["sasl_plain_password"] == "secret"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("AIHUB_PORT", "99999", "AIHUB_PORT"),
+        ("AIHUB_SECRET", "short-secret-value", "at least 32"),
+        ("AIHUB_KAFKA_PROTOCOL", "SASL_SSL", "AIHUB_KAFKA_USERNAME"),
+        ("AIHUB_LOG_LEVEL", "LOUD", "AIHUB_LOG_LEVEL"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_its_value_kept_secret(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as refused:
+        load_settings()
+    assert says in refused.value.message
+    assert value not in refused.value.message or name == "AIHUB_KAFKA_PROTOCOL"
+
+
+def test_what_is_missing_for_distributed_is_said() -> None:
+    settings = load_settings()
+    with pytest.raises(ConfigError, match="AIHUB_KAFKA_BOOTSTRAP"):
+        kafka_options(settings)
+    with pytest.raises(ConfigError, match="AIHUB_POSTGRES_DSN"):
+        postgres_dsn(settings)
+    with pytest.raises(ConfigError, match="AIHUB_CLICKHOUSE_URL"):
+        open_clickhouse(settings)
+    with pytest.raises(ConfigError, match="AIHUB_SECRET"):
+        _ = settings.pepper
