@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from api import documents
+from api.analytics.routes import routes as analytics
 from api.core import errors
 from api.core.edge import Edge
 from api.core.principal import Keyring
@@ -20,6 +21,7 @@ from api.webhooks.routes import routes as webhooks
 RESOURCES: tuple[Resource, ...] = (
     events,
     credits,
+    analytics,
     webhooks,
     deadletters,
     organizations,
@@ -33,12 +35,25 @@ RESOURCES: tuple[Resource, ...] = (
 def create_app(deps: Deps) -> FastAPI:
     """The API on these connections; whoever opened them closes them."""
     options = deps.options
-    app = FastAPI(title="Smart AI Hub", version=options.version, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Smart AI Hub",
+        version=options.version,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        telemetry={"metrics": False, "logs": False, "operation_spans": False},
+    )
     app.state.deps = deps
     app.state.keyring = Keyring(deps.database, deps.clock, deps.key_pepper, options.database_deadline_s)
-    app.add_middleware(Edge, limit=options.body_limit_bytes, deadline_s=options.body_deadline_s)
+    hot = hot_routes()
+    app.add_middleware(
+        Edge,
+        limit=options.body_limit_bytes,
+        deadline_s=options.body_deadline_s,
+        hot={route.path: route.hot for route in hot},
+    )
     errors.install(app)
-    app.router.routes.extend(hot_routes())
+    app.router.routes.extend(hot)
     for resource in RESOURCES:
         resource.mount(app)
     return app

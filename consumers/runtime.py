@@ -109,6 +109,7 @@ class ConsumerApp(Generic[R]):
 
     async def _report(self) -> None:
         while True:
+            self._member.check()
             with contextlib.suppress(BrokerUnavailable):
                 await self._member.place()
                 await self._lag.report(self._clock.now())

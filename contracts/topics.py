@@ -22,7 +22,11 @@ CREDITS: Final = Topic("aihub.credits.v1", "Grants, purchases, adjustments and r
 AUTH: Final = Topic("aihub.auth.v1", "What happened to keys, users and permissions")
 LEDGER: Final = Topic("aihub.ledger.v1", "What the ledger booked, stated by the ledger itself")
 WEBHOOKS: Final = Topic("aihub.webhooks.v1", "What happened to webhook endpoints", retention_ms=90 * DAY_MS)
-DEAD_LETTERS: Final = Topic("aihub.dead-letters.v1", "Records that a consumer could not read or had to refuse")
+DEAD_LETTERS: Final = Topic(
+    "aihub.dead-letters.v1",
+    "Records that a consumer could not read or had to refuse",
+    max_message_bytes=9 * 1024 * 1024,  # the largest record of another topic fits, with its reason
+)
 
 TOPICS: Final = (USAGE, CREDITS, AUTH, LEDGER, WEBHOOKS, DEAD_LETTERS)
 BY_NAME: Final = {topic.name: topic for topic in TOPICS}

@@ -63,11 +63,18 @@ async def template(engines: Engines) -> str:
 async def database_dsn(engines: Engines, template: str) -> AsyncIterator[str]:
     """The DSN of a fresh, migrated database of the test's own."""
     name = unique("db")
-    admin = await asyncpg.connect(engines.postgres_dsn)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    await _as_admin(engines, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield dsn_of(engines, name)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    await _as_admin(engines, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _as_admin(engines: Engines, sql: str) -> None:
+    """Runs a statement on a connection of its own: a test may have killed the server in between."""
+    admin = await asyncpg.connect(engines.postgres_dsn)
+    try:
+        await admin.execute(sql)
+    finally:
+        await admin.close()
 
 
 @pytest.fixture

@@ -1,23 +1,33 @@
 """The outermost layer: request id, bounded body, headers that stand on every answer."""
 
 import asyncio
+import time
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
+from prometheus_client import Counter, Histogram
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.core.bodies import BoundedBody
+from api.core.errors import render
 from api.core.request_ids import KEY, Context, request_id_from
+from contracts.errors import AihubError
+from infra.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 _ALWAYS: Final = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 DRAIN_S: Final = 3.0
 DRAIN_BYTES: Final = 64_000_000
 
 
 class Edge:
-    """ASGI middleware; knows nothing of routes."""
+    """ASGI middleware. Posts to a `hot` path skip the framework's own layers (10 us of CPU each)."""
 
-    def __init__(self, app: ASGIApp, *, limit: int, deadline_s: float) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, deadline_s: float, hot: Mapping[str, ASGIApp]) -> None:
         self._app = app
+        self._hot = hot
         self._limit = limit
         self._deadline_s = deadline_s
 
@@ -28,9 +38,12 @@ class Edge:
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         context = scope[KEY] = Context(request_id_from(headers.get(b"x-request-id")), headers)
+        began, status = time.perf_counter(), 500
 
         async def answer(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 _complete(message, context)
             elif context.unread_body and not message.get("more_body"):
                 await send({**message, "more_body": True})
@@ -38,7 +51,35 @@ class Edge:
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
-        await self._app(scope, BoundedBody(receive, context, self._limit, self._deadline_s), answer)
+        try:
+            await self._serve(scope, BoundedBody(receive, context, self._limit, self._deadline_s), answer)
+        finally:
+            _count(scope["method"], context.route, status, time.perf_counter() - began)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hot = self._hot.get(scope["path"]) if scope["method"] == "POST" else None
+        if hot is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            await hot(scope, receive, send)
+        except AihubError as error:
+            await render(Request(scope), error)(scope, receive, send)
+        except ClientDisconnect:
+            return
+
+
+@lru_cache(maxsize=2_000)
+def _figures(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """The counter and the histogram of such answers, looked up once."""
+    known = method if method in _METHODS else "other"
+    return HTTP_REQUESTS.labels(known, route, str(status)), HTTP_SECONDS.labels(known, route)
+
+
+def _count(method: str, route: str, status: int, seconds: float) -> None:
+    answered, duration = _figures(method, route, status)
+    answered.inc()
+    duration.observe(seconds)
 
 
 def _complete(message: Message, context: Context) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.core.deadlines import brief_transaction
 from api.core.envelope import JsonBytes
 from api.core.errors import render
 from api.core.principal import Principal
@@ -72,7 +73,7 @@ def _digest(request: Request, body: bytes) -> bytes:
 
 async def _claim(deps: Deps, organization: str, key: str, digest: bytes, now: datetime) -> store.FirstAnswer | None:
     """None when the key is ours, else what the first request got."""
-    async with deps.database.transaction() as tx:
+    async with brief_transaction(deps.database, deps.options.database_deadline_s) as tx:
         bounds = {"expired": now - KEPT_FOR, "abandoned": now - ABANDONED_AFTER}
         if await store.claim(tx, organization, key, digest, now, **bounds):
             return None
@@ -99,7 +100,7 @@ async def _answer_and_keep(
         await _forget(deps, organization, key, now)
         raise
     try:
-        async with deps.database.transaction() as tx:
+        async with brief_transaction(deps.database, deps.options.database_deadline_s) as tx:
             answer = store.Answer(response.status_code, response.headers["content-type"], bytes(response.body))
             await store.finish(tx, organization, key, now, answer)
     except DatabaseUnavailable:
@@ -109,7 +110,7 @@ async def _answer_and_keep(
 
 async def _forget(deps: Deps, organization: str, key: str, now: datetime) -> None:
     try:
-        async with deps.database.transaction() as tx:
+        async with brief_transaction(deps.database, deps.options.database_deadline_s) as tx:
             await store.release(tx, organization, key, now)
     except DatabaseUnavailable:
         return

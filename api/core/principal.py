@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from api.core.deadlines import brief_transaction
 from api.core.permissions import allows
 from contracts.errors import DatabaseUnavailable, PermissionDenied, Unauthenticated
 from infra.clock import Clock
@@ -45,6 +46,11 @@ class _Remembered:
     principal: Principal | None
     checked_at: datetime
     retry_at: datetime
+    failing: bool = False
+
+    def usable(self, now: datetime) -> bool:
+        """Whether it may stand in while PostgreSQL is away."""
+        return self.principal is not None and now - self.checked_at <= USABLE_FOR
 
 
 class Keyring:
@@ -56,7 +62,7 @@ class Keyring:
         self._pepper = pepper
         self._deadline_s = deadline_s
         self._known: dict[bytes, _Remembered] = {}
-        self._asking: dict[bytes, asyncio.Task[Principal | None]] = {}
+        self._asking: dict[bytes, asyncio.Task[_Remembered]] = {}
         self._organizations: set[str] = set()
 
     async def authenticate(self, headers: Headers) -> Principal:
@@ -65,8 +71,7 @@ class Keyring:
         Raises: Unauthenticated (no key, unknown, revoked, expired), DatabaseUnavailable (unknown while the database
         is away).
         """
-        key = _presented(headers)
-        digest = hash_api_key(key, self._pepper)
+        digest = hash_api_key(_presented(headers), self._pepper)
         now = self._clock.now()
         entry = self._known.get(digest)
         if entry is None or now >= entry.retry_at:
@@ -79,56 +84,51 @@ class Keyring:
     async def organization_exists(self, organization_id: str) -> bool:
         """Whether there is such an organization; one that was seen is not asked for again."""
         if organization_id not in self._organizations:
-            async with _deadline(self._deadline_s), self._database.transaction() as tx:
+            async with brief_transaction(self._database, self._deadline_s) as tx:
                 if not await organization_exists(tx, organization_id):
                     return False
             self._organizations.add(organization_id)
         return True
 
     async def _refresh(self, digest: bytes, entry: _Remembered | None, now: datetime) -> _Remembered:
-        try:
-            principal = await self._ask(digest)
-        except DatabaseUnavailable:
-            if entry is None or entry.principal is None or now - entry.checked_at > USABLE_FOR:
-                raise
+        """What PostgreSQL says, or what is remembered while it is away: then it is asked behind the request's back."""
+        task = self._ask(digest)
+        if entry is not None and entry.failing and entry.usable(now):
             entry.retry_at = now + FRESH_FOR
             return entry
-        self._known.pop(digest, None)
-        while len(self._known) >= MAX_REMEMBERED:
-            del self._known[next(iter(self._known))]
-        fresh = self._known[digest] = _Remembered(principal, now, now + FRESH_FOR)
-        return fresh
+        try:
+            return await asyncio.shield(task)
+        except DatabaseUnavailable:
+            if entry is None or not entry.usable(now):
+                raise
+            entry.failing, entry.retry_at = True, self._clock.now() + FRESH_FOR
+            return entry
 
-    async def _ask(self, digest: bytes) -> Principal | None:
+    def _ask(self, digest: bytes) -> asyncio.Task[_Remembered]:
         """One question to PostgreSQL, however many requests wait for its answer."""
         task = self._asking.get(digest)
         if task is None:
             task = self._asking[digest] = asyncio.create_task(self._look_up(digest))
-            task.add_done_callback(lambda _done: self._asking.pop(digest, None))
-        return await asyncio.shield(task)
+            task.add_done_callback(lambda done: self._answered(digest, done))
+        return task
 
-    async def _look_up(self, digest: bytes) -> Principal | None:
-        async with _deadline(self._deadline_s), self._database.transaction() as tx:
+    def _answered(self, digest: bytes, task: asyncio.Task[_Remembered]) -> None:
+        del self._asking[digest]
+        if not task.cancelled():
+            task.exception()  # whoever waits gets it; nobody may be waiting
+
+    async def _look_up(self, digest: bytes) -> _Remembered:
+        async with brief_transaction(self._database, self._deadline_s) as tx:
             row = await find_key(tx, digest)
-        if row is None or row.revoked_at is not None:
-            return None
-        return Principal(row.id, row.organization_id, frozenset(row.scopes), row.expires_at)
-
-
-class _deadline:  # noqa: N801 - reads as a word: `async with _deadline(1.0):`
-    """Cuts the block after so many seconds. Raises: DatabaseUnavailable then."""
-
-    def __init__(self, seconds: float) -> None:
-        self._timeout = asyncio.timeout(seconds)
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            await self._timeout.__aexit__(kind, error, trace)  # type: ignore[arg-type]
-        except TimeoutError:
-            raise DatabaseUnavailable("PostgreSQL does not answer in time; try again.") from error
+        principal = None
+        if row is not None and row.revoked_at is None:
+            principal = Principal(row.id, row.organization_id, frozenset(row.scopes), row.expires_at)
+        self._known.pop(digest, None)
+        while len(self._known) >= MAX_REMEMBERED:
+            del self._known[next(iter(self._known))]
+        now = self._clock.now()
+        entry = self._known[digest] = _Remembered(principal, now, now + FRESH_FOR)
+        return entry
 
 
 def _presented(headers: Headers) -> str:

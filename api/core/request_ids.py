@@ -14,10 +14,11 @@ _SANE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 @dataclass(slots=True)
 class Context:
-    """One request: its id and its headers (lower-case names; of a repeated header the last)."""
+    """One request: its id, its headers (lower-case names; of a repeated header the last), the route that took it."""
 
     request_id: str
     headers: dict[bytes, bytes]
+    route: str = "other"
     unread_body: bool = False
     found: dict[str, Any] = field(default_factory=dict)
 

@@ -77,7 +77,10 @@ class GuardedRoute(APIRoute):
         handle = super().get_route_handler()
         permission: str = (self.openapi_extra or {})[PERMISSION_FIELD]
 
+        path = self.path_format
+
         async def guarded(request: Request) -> Response:
+            context_of(request).route = path
             await admit(request, permission)
             if self.body_field is not None:
                 _json_only(request)
@@ -108,6 +111,7 @@ class RawRoute(Route):
     def __init__(self, path: str, app: Guarded, *, operation: dict[str, Any]) -> None:
         super().__init__(path, app, methods=["POST"], include_in_schema=False)
         self.needs = app.needs
+        self.hot: Guarded = app
         self.operation = operation
 
 

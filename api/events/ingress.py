@@ -4,7 +4,10 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
+
+from prometheus_client import Counter
 
 from api.core.principal import Keyring, Principal
 from api.core.request_ids import Context
@@ -14,6 +17,7 @@ from api.events.judge import ANY_ORGANIZATION, Accepted, Judge
 from contracts.errors import AihubError, IdentityConflict, Invalid, Malformed, Problem, Unavailable
 from contracts.topics import Topic
 from infra.kafka.producer import Placed, Producer
+from infra.telemetry import metrics
 from producers.publisher import record_headers
 
 MAX_DETAILS: Final = 100
@@ -48,6 +52,9 @@ async def take(
         sent, judge.accepted_at, [_verdict(judge, item, index, seed) for index, item in enumerate(sent.items)]
     )
     _sort(result)
+    for verdict in result.verdicts:
+        if isinstance(verdict, AihubError):
+            metrics.EVENTS_REJECTED.labels(verdict.code).inc()
     if atomic:
         _all_or_nothing(result)
     if not result.groups:
@@ -154,6 +161,12 @@ def _note(result: Take, topic: Topic, indexes: list[int], placed: Placed) -> Non
     name, partition = topic.name, placed.partition
     for index, offset in zip(indexes, placed.offsets, strict=True):
         result.placed[index] = (name, partition, offset)
+    _accepted(name).inc(len(indexes))
+
+
+@cache
+def _accepted(topic: str) -> Counter:
+    return metrics.EVENTS_ACCEPTED.labels(topic.split(".")[1])
 
 
 def _fail(result: Take, indexes: list[int], error: Unavailable) -> None:

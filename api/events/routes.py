@@ -7,7 +7,6 @@ import orjson
 from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from api.core.bodies import read_body
@@ -28,6 +27,7 @@ from contracts.types import rfc3339
 Read = Callable[[dict[bytes, bytes], bytes, int], Sent]
 
 NEEDS: Final = "events:write"
+_JSON: Final = (b"content-type", b"application/json")
 
 EventId = Annotated[str, Path(max_length=255, examples=["evt_0199"])]
 Source = Annotated[str | None, Query(max_length=255, description="`source` of the event; when several sent this id")]
@@ -36,24 +36,29 @@ Source = Annotated[str | None, Query(max_length=255, description="`source` of th
 class Ingress:
     """ASGI application of one of the two posts: `read` understands its body."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, path: str, read: Read) -> None:
         self.needs = NEEDS
+        self._path = path
         self._read = read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers 202 once the broker has what was accepted."""
         context: Context = scope[KEY]
+        context.route = self._path
         state = scope["app"].state
         keyring: Keyring = state.keyring
         who = await keyring.authenticate(context.headers)
         who.require(self.needs)
         atomic = _atomic(scope["query_string"])
         raw = await read_body(receive)
-        if b"idempotency-key" not in context.headers:
-            response = await self._take(state.deps, keyring, who, context, raw, atomic, None)
-        else:
+        if b"idempotency-key" in context.headers:
             response = await self._take_once(Request(scope, receive), who, raw, atomic)
-        await response(scope, receive, send)
+            await response(scope, receive, send)
+            return
+        body = await self._take(state.deps, keyring, who, context, raw, atomic, None)
+        length = (b"content-length", b"%d" % len(body))
+        await send({"type": "http.response.start", "status": 202, "headers": [length, _JSON]})
+        await send({"type": "http.response.body", "body": body})
 
     async def _take_once(self, request: Request, who: Principal, raw: bytes, atomic: bool) -> Response:
         state = request.app.state
@@ -61,7 +66,7 @@ class Ingress:
         seed = seed_of(who.organization_id, key_of(request) or "", raw)
 
         async def act() -> Response:
-            return await self._take(state.deps, state.keyring, who, context, raw, atomic, seed)
+            return JsonBytes(await self._take(state.deps, state.keyring, who, context, raw, atomic, seed), 202)
 
         return await once(request, who, act, body=raw, best_effort=True)
 
@@ -74,11 +79,11 @@ class Ingress:
         raw: bytes,
         atomic: bool,
         seed: bytes | None,
-    ) -> Response:
+    ) -> bytes:
         sent = self._read(context.headers, raw, deps.options.batch_limit)
         result = await take(deps, keyring, who, sent, context, atomic=atomic, seed=seed)
         meta = {"timestamp": rfc3339(deps.clock.now()), "request_id": context.request_id}
-        return JsonBytes(orjson.dumps({"data": results(result), "meta": meta}), 202)
+        return orjson.dumps({"data": results(result), "meta": meta})
 
 
 def _atomic(query: bytes) -> bool:
@@ -102,9 +107,9 @@ async def read_event(request: Request, who: Who, deps: DepsIn, event_id: EventId
     return reply(request, await journey(deps, who.organization_id, event_id, source))
 
 
-def hot_routes() -> list[Route]:
+def hot_routes() -> list[RawRoute]:
     """The two posts, to be placed first in the routing table."""
     return [
-        RawRoute("/v1/events", Ingress(read_events), operation=EVENTS_OPERATION),
-        RawRoute("/v1/usage", Ingress(read_usage), operation=USAGE_OPERATION),
+        RawRoute("/v1/events", Ingress("/v1/events", read_events), operation=EVENTS_OPERATION),
+        RawRoute("/v1/usage", Ingress("/v1/usage", read_usage), operation=USAGE_OPERATION),
     ]

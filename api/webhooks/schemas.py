@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from contracts.types import LongText
 
@@ -30,7 +30,7 @@ class EndpointIn(BaseModel):
     event_types: EventTypes
     description: LongText | None = None
     headers: Headers = Field(default_factory=dict)
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class EndpointChange(BaseModel):
@@ -42,7 +42,7 @@ class EndpointChange(BaseModel):
     event_types: EventTypes | None = None
     description: LongText | None = None
     headers: Headers | None = None
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
 
 
 class EndpointOut(BaseModel):

@@ -22,7 +22,7 @@ from consumers.analytics.rows import Fact
 from consumers.analytics.seen import DEFAULT_BYTES, Seen
 from consumers.batch import Batch, Record
 from contracts import topics
-from contracts.errors import InvalidRecord
+from contracts.errors import AnalyticsUnavailable, InvalidRecord
 from contracts.events.ledger import ChargeBookedV1
 from contracts.events.usage import UsageRecordedV1
 from infra.clickhouse import facts
@@ -33,6 +33,12 @@ TOPICS: Final = (topics.USAGE, topics.LEDGER)
 EARLIEST_US: Final = 0
 LATEST_US: Final = 7_258_118_400_000_000
 """1970 to 2200: what the store can keep to the microsecond and sort."""
+
+
+SMALL: Final = 1_000
+PACE_S: Final = 0.25
+"""How long a batch below SMALL records waits after the one before it began."""
+REFILL_S: Final = 1.0
 
 
 class Written(NamedTuple):
@@ -51,6 +57,7 @@ class Sink:
         self._seen = Seen(filter_bytes)
         self._filling: asyncio.Task[None] | None = None
         self._filled = False
+        self._wrote_at = 0.0
 
     async def resume(self, assigned: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Where to go on in the partitions just assigned: the sink's own offsets; 0 where it has written nothing.
@@ -63,7 +70,14 @@ class Sink:
         return {place: done[place].next_offset if place in done else 0 for place in assigned}
 
     async def handle(self, batch: Batch) -> None:
-        """Writes the batch. Raises: AnalyticsUnavailable."""
+        """Writes the batch; small ones at most four times a second, so that ClickHouse need not merge crumbs.
+
+        Raises: AnalyticsUnavailable.
+        """
+        clock = asyncio.get_running_loop().time
+        if len(batch.records) < SMALL:
+            await asyncio.sleep(max(0.0, self._wrote_at + PACE_S - clock()))
+        self._wrote_at = clock()
         await self.write(batch)
 
     async def write(self, batch: Batch) -> Written:
@@ -71,11 +85,11 @@ class Sink:
 
         Raises: AnalyticsUnavailable; what was written until then does no harm when the batch comes again.
         """
-        usage = _sound(batch)
-        written = await self._write_usage(usage)
+        usage = await asyncio.to_thread(_sound, batch)
+        written = await self._write_usage(usage) if usage else 0
         charges = [record for record in batch.records if isinstance(record.data, ChargeBookedV1)]
         if charges:
-            await facts.insert_charges(self._clickhouse, rows.charge_columns(charges))
+            await facts.insert_charges(self._clickhouse, await asyncio.to_thread(rows.charge_columns, charges))
         if batch.records:
             await facts.save_progress(self._clickhouse, _reached(batch.records))
         return Written(written, len(usage) - written, len(charges))
@@ -93,25 +107,33 @@ class Sink:
             await asyncio.gather(filling, return_exceptions=True)
 
     async def _write_usage(self, usage: Sequence[Fact]) -> int:
+        """Identities first, then facts, whose columns are made while ClickHouse writes the identities."""
         first = _first_of_each(usage)
         seen = await self._known(list(first))
         kept = [fact for identity, fact in first.items() if _is_first(fact, seen.get(identity))]
         fresh = [fact for fact in kept if fact.identity not in seen]
-        if fresh:
-            await facts.insert_identities(self._clickhouse, rows.identity_columns(fresh))
-            self._seen.add(fact.identity for fact in fresh)
+        columns, _ = await asyncio.gather(asyncio.to_thread(rows.usage_columns, kept), self._remember(fresh))
         if kept:
-            await facts.insert_usage(self._clickhouse, rows.usage_columns(kept))
+            await facts.insert_usage(self._clickhouse, columns)
         return len(kept)
+
+    async def _remember(self, fresh: Sequence[Fact]) -> None:
+        if fresh:
+            self._seen.add(fact.identity for fact in fresh)
+            await facts.insert_identities(self._clickhouse, rows.identity_columns(fresh))
 
     async def _known(self, identities: Sequence[bytes]) -> dict[bytes, set[Place]]:
         suspects = self._seen.suspects(identities) if self._filled else identities
         return await facts.known(self._clickhouse, suspects)
 
     async def _fill(self) -> None:
-        async for identities in facts.identities(self._clickhouse):
-            await asyncio.to_thread(self._seen.add, identities)
-        self._filled = True
+        while not self._filled:
+            try:
+                async for identities in facts.identities(self._clickhouse):
+                    await asyncio.to_thread(self._seen.add, identities)
+                self._filled = True
+            except AnalyticsUnavailable:
+                await asyncio.sleep(REFILL_S)
 
 
 def _sound(batch: Batch) -> list[Fact]:

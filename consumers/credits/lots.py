@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from consumers.credits.handlers import load_states
 from consumers.credits.pages import Page
-from contracts.rules.credits import Activation, Expiry, Fact, State, book
+from contracts.rules.credits import Activation, Expiry, Fact, Kind, State, book
 from infra.clock import Clock
 from infra.ids import new_uuid
 from infra.postgres import ledger, ledger_lots
@@ -28,7 +28,7 @@ async def expire_grants(database: Database, clock: Clock, *, through: datetime |
 
     Raises: DatabaseUnavailable.
     """
-    return await _sweep(database, clock.now(), through, ledger_lots.with_ended, _endings)
+    return await _sweep(database, clock.now(), through, ledger_lots.with_ended, _endings, Kind.EXPIRY)
 
 
 async def activate_grants(database: Database, clock: Clock, *, through: datetime | None = None) -> int:
@@ -36,12 +36,15 @@ async def activate_grants(database: Database, clock: Clock, *, through: datetime
 
     Raises: DatabaseUnavailable.
     """
-    return await _sweep(database, clock.now(), through, ledger_lots.with_begun, _beginnings)
+    return await _sweep(database, clock.now(), through, ledger_lots.with_begun, _beginnings, Kind.ACTIVATION)
 
 
 def _endings(state: State, through: datetime, now: datetime) -> Iterator[Fact]:
+    """The ends; a lot that nobody saw begin has its turn at repaying first."""
     for grant in state.grants:
         if grant.expires_at is not None and grant.expires_at <= through:
+            if not grant.settled:
+                yield Activation(new_uuid(), grant.effective_at, now, grant.id)
             yield Expiry(new_uuid(), grant.expires_at, now, grant.id)
 
 
@@ -51,7 +54,9 @@ def _beginnings(state: State, through: datetime, now: datetime) -> Iterator[Fact
             yield Activation(new_uuid(), grant.effective_at, now, grant.id)
 
 
-async def _sweep(database: Database, now: datetime, through: datetime | None, due: Due, facts: Facts) -> int:
+async def _sweep(
+    database: Database, now: datetime, through: datetime | None, due: Due, facts: Facts, kind: Kind
+) -> int:
     """Books what is due, so many organizations a transaction; the heads are locked as by any batch."""
     until, done = min(through or now, now), 0
     while True:
@@ -64,5 +69,5 @@ async def _sweep(database: Database, now: datetime, through: datetime | None, du
             for organization, state in (await load_states(tx, heads)).items():
                 booked = book(state, facts(state, until, now))
                 page.add(organization, heads[organization], state, booked, {})
-                done += len(booked.bookings)
+                done += sum(booking.kind is kind for booking in booked.bookings)
             await page.write(tx)

@@ -12,6 +12,7 @@ import structlog
 
 from consumers.webhooks.backlog import Backlog
 from consumers.webhooks.delivery import host_of, request_headers, result_of
+from consumers.webhooks.incarnation import HEARTBEAT_S, Incarnation
 from consumers.webhooks.recorder import Recorder
 from consumers.webhooks.slots import Limits, Slot, Slots, Trust
 from consumers.webhooks.spans import delivery_span
@@ -19,16 +20,12 @@ from contracts.errors import DatabaseUnavailable
 from contracts.rules.deliveries import Outcome
 from infra.clock import Clock
 from infra.http.sender import Sender
-from infra.ids import new_uuid
 from infra.postgres import webhooks_queue as queue
 from infra.postgres.database import Database, Tx
 from infra.postgres.webhooks_fanout import CHANNEL
 from infra.postgres.webhooks_queue import Leased, Target, Waiting
 from infra.telemetry import metrics
 
-HEARTBEAT_S: Final = 1.0
-SILENT_S: Final = 4.0
-"""Without a heartbeat for this long nothing more is sent: in two more seconds others take the rows over."""
 POLL_S: Final = 0.5
 LISTEN_AGAIN_S: Final = 1.0
 MEASURE_S: Final = 5.0
@@ -63,7 +60,7 @@ class Dispatcher:
         self._sender = sender
         self._clock = clock
         self._options = options or DispatcherOptions()
-        self._id: UUID = new_uuid()
+        self._self = Incarnation(database, clock, self._options.name)
         self._slots = Slots(self._options.limits)
         self._backlog = Backlog(self._slots)
         self._recorder = Recorder(database, clock)
@@ -75,7 +72,6 @@ class Dispatcher:
         self._sending: dict[int, UUID] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._give_back: list[UUID] = []
-        self._last_beat = float("-inf")
         self._lease_lost = False
         self._stopping = False
         self._group: asyncio.TaskGroup | None = None
@@ -85,7 +81,7 @@ class Dispatcher:
 
         Waits while the database is away. Raises on a bug; its leases are free 6 s later at the latest.
         """
-        if not await self._register(stop):
+        if not await self._self.begin(stop):
             return
         async with asyncio.TaskGroup() as self._group:
             loops = [
@@ -97,19 +93,7 @@ class Dispatcher:
             await self._drain()
             for task in (*loops, recording):
                 task.cancel()
-        await self._finish()
-
-    async def _register(self, stop: asyncio.Event) -> bool:
-        while not stop.is_set():
-            try:
-                async with self._database.transaction() as tx:
-                    await queue.register(tx, self._id, self._options.name, self._clock.now())
-                self._last_beat = asyncio.get_running_loop().time()
-                return True
-            except DatabaseUnavailable as error:
-                log.warning("webhooks.start_waits", reason=error.message)
-                await _pause(stop, LISTEN_AGAIN_S)
-        return False
+        await self._unless_down(self._self.end)
 
     async def _beat(self) -> None:
         while True:
@@ -117,26 +101,12 @@ class Dispatcher:
             await asyncio.sleep(HEARTBEAT_S)
 
     async def _heartbeat(self) -> None:
-        started = asyncio.get_running_loop().time()
-        async with self._database.transaction() as tx:
-            alive = await queue.heartbeat(tx, self._id, self._clock.now())
-        if not alive:
-            await self._start_anew()
-        stale = self._is_silent()
-        self._last_beat = started
-        if stale:
+        """When others took it for dead: what waits in hand is theirs, what is in flight may be sent twice."""
+        was_silent = self._self.silent
+        if not await self._self.beat():
+            self._backlog.clear()
+        if was_silent:
             self._pump()
-
-    async def _start_anew(self) -> None:
-        """Others took this dispatcher for dead: what waits in hand is theirs, what is in flight may be sent twice."""
-        log.warning("webhooks.declared_dead", dispatcher=str(self._id), rows=self._backlog.size)
-        self._backlog.clear()
-        self._id = new_uuid()
-        async with self._database.transaction() as tx:
-            await queue.register(tx, self._id, self._options.name, self._clock.now())
-
-    def _is_silent(self) -> bool:
-        return asyncio.get_running_loop().time() - self._last_beat > SILENT_S
 
     async def _listen(self) -> None:
         """Hears of new rows at once; without the connection the poll finds them."""
@@ -158,12 +128,12 @@ class Dispatcher:
             await asyncio.sleep(self._options.poll_s)
 
     async def _look_around(self) -> None:
-        now = self._clock.now()
+        now, paused = self._clock.now(), self._recorder.paused()
         async with self._database.transaction() as tx:
             await self._release(tx)
-            await queue.bury_dead(tx, now)
-            found = await queue.waiting(tx, self._id, now)
-        self._recorder.reopen([endpoint.endpoint_id for endpoint in found if not endpoint.paused])
+            await queue.bury_dead(tx, self._self.id, now)
+            found = await queue.waiting(tx, self._self.id, now)
+        self._recorder.resume(paused & {endpoint.endpoint_id for endpoint in found if not endpoint.paused})
         self._due([endpoint.endpoint_id for endpoint in found if endpoint.due and endpoint.active])
         for endpoint in found:
             if not endpoint.active:
@@ -174,7 +144,7 @@ class Dispatcher:
         """Gives back rows that were leased and shall not be sent; should this fail, they count as lost leases."""
         if self._give_back:
             ids, self._give_back, self._lease_lost = self._give_back, [], True
-            await queue.release(tx, self._id, ids)
+            await queue.release(tx, self._self.id, ids)
             self._lease_lost = False
 
     async def _measure(self) -> None:
@@ -189,7 +159,7 @@ class Dispatcher:
     async def _set_aside(self, endpoint: Waiting) -> None:
         self._return(self._backlog.drop(endpoint.endpoint_id))
         async with self._database.transaction() as tx:
-            await queue.set_aside(tx, self._id, endpoint, self._clock.now())
+            await queue.set_aside(tx, self._self.id, endpoint, self._clock.now())
 
     def _due(self, endpoints: Sequence[str]) -> None:
         self._more.update(endpoint for endpoint in endpoints if endpoint)
@@ -223,7 +193,7 @@ class Dispatcher:
 
     async def _lease_once(self) -> None:
         rooms = self._choose()
-        owner = self._id
+        owner = self._self.id
         async with self._database.transaction() as tx:
             if self._lease_lost:
                 await queue.release_unknown(tx, owner, self._known())
@@ -231,7 +201,7 @@ class Dispatcher:
             rows = await queue.lease(tx, owner, rooms, self._clock.now()) if rooms else []
             await self._refresh(tx, {row.endpoint_id for row in rows})
         self._lease_lost = False
-        if owner == self._id:
+        if owner == self._self.id:
             self._accept(rows, dict(rooms))
 
     async def _refresh(self, tx: Tx, endpoints: set[str]) -> None:
@@ -263,6 +233,9 @@ class Dispatcher:
         for row in rows:
             by_endpoint.setdefault(row.endpoint_id, []).append(row)
         for endpoint, mine in by_endpoint.items():
+            if not self._room(endpoint):  # its breaker has opened meanwhile
+                self._return(mine)
+                continue
             self._backlog.add(endpoint, host_of(self._targets[endpoint].url), mine)
             if len(mine) >= rooms[endpoint]:
                 self._more.add(endpoint)
@@ -274,7 +247,7 @@ class Dispatcher:
             self._start(*taken, self._group)
 
     def _next(self) -> tuple[Leased, Slot] | None:
-        if self._stopping or self._is_silent():
+        if self._stopping or self._self.silent:
             return None
         return self._backlog.take(asyncio.get_running_loop().time())
 
@@ -307,15 +280,17 @@ class Dispatcher:
         self._feed(target.id)
 
     def _judge(self, target: Target, outcome: Outcome) -> None:
-        """Tells the breaker; when it opens, or the endpoint is gone, its rows go back without an attempt."""
-        breaker = self._recorder.watch(target)
-        breaker.record(self._clock.now().timestamp(), succeeded=outcome is Outcome.SUCCEEDED)
-        if breaker.open_until is not None or outcome is Outcome.GONE:
+        """Tells the breaker; when it opens, its rows go back without an attempt. An endpoint that is gone opens it."""
+        breaker, at = self._recorder.watch(target), self._clock.now().timestamp()
+        breaker.record(at, succeeded=outcome is Outcome.SUCCEEDED)
+        if outcome is Outcome.GONE and breaker.open_until is None:
+            breaker.trip(at)
+        if breaker.open_until is not None:
             self._return(self._backlog.drop(target.id))
 
     def _return(self, rows: Sequence[Leased]) -> None:
         if rows:
-            self._give_back += [row.id for row in rows if row.owner == self._id]
+            self._give_back += [row.id for row in rows if row.owner == self._self.id]
             self._more.add(rows[0].endpoint_id)
 
     async def _unless_down(self, step: Callable[[], Awaitable[None]]) -> bool:
@@ -340,18 +315,3 @@ class Dispatcher:
                 await self._recorder.flush()
         except TimeoutError:
             log.warning("webhooks.results_lost", results=len(self._recorder.unwritten()))
-
-    async def _finish(self) -> None:
-        async def unregister() -> None:
-            async with self._database.transaction() as tx:
-                await queue.unregister(tx, self._id)
-
-        await self._unless_down(unregister)
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -57,12 +57,15 @@ class Recorder:
         """The endpoint's breaker, if anything was ever sent to it from here."""
         return self._breakers.get(endpoint)
 
-    def reopen(self, endpoints: Sequence[str]) -> None:
+    def paused(self) -> set[str]:
+        """Endpoints whose breaker is open, once the database knows it too."""
+        if self.unwritten():
+            return set()
+        return {endpoint for endpoint, breaker in self._breakers.items() if breaker.open_until is not None}
+
+    def resume(self, endpoints: set[str]) -> None:
         """Closes breakers that somebody else has closed: another dispatcher's success, or a person who enabled it."""
-        if not self.unwritten():
-            for endpoint in endpoints:
-                if (breaker := self._breakers.get(endpoint)) and breaker.open_until is not None:
-                    self._breakers[endpoint] = Breaker()
+        self._breakers |= {endpoint: Breaker() for endpoint in endpoints}
 
     def add(self, endpoint: str, result: Result) -> None:
         """One more result to write."""

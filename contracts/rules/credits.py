@@ -8,162 +8,54 @@ other side of credits that came (`issued`, `promo`, `refunded`, `adjusted`: nega
 "Now" is the fact's `accepted_at`, never a clock: a replay books the same.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 from uuid import UUID
 
 from contracts.errors import AihubError, Conflict, InvalidRecord, NotFound
 from contracts.rules.chain import Posting
-from contracts.rules.crossings import Crossing, Level, cross
-from contracts.rules.grants import ANYTHING, FOREVER, Grant, Purpose, Scope, burn, burn_order, is_usable
+from contracts.rules.crossings import cross
+from contracts.rules.facts import (
+    COUNTER_ACCOUNT,
+    Account,
+    Activation,
+    Addition,
+    Booked,
+    Booking,
+    Charge,
+    Charged,
+    Deduction,
+    Expiry,
+    Fact,
+    Kind,
+    Refusal,
+    State,
+)
+from contracts.rules.grants import ANYTHING, FOREVER, Grant, Purpose, burn, burn_order, burn_since, is_usable
+
+__all__ = [
+    "COUNTER_ACCOUNT",
+    "LIMIT_MICROS",
+    "Account",
+    "Activation",
+    "Addition",
+    "Booked",
+    "Booking",
+    "Charge",
+    "Charged",
+    "Deduction",
+    "Expiry",
+    "Fact",
+    "Kind",
+    "Refusal",
+    "State",
+    "book",
+    "canonical_order",
+]
 
 LIMIT_MICROS: Final = 4 * 10**18
 """No account goes beyond it, either way: sums stay within 64 bits. What would is refused."""
-
-
-class Account(StrEnum):
-    """The accounts of an organization."""
-
-    WALLET = "wallet"
-    HELD = "held"
-    DEBT = "debt"
-    ISSUED = "issued"
-    REVENUE = "revenue"
-    PROMO = "promo"
-    EXPIRED = "expired"
-    REFUNDED = "refunded"
-    ADJUSTED = "adjusted"
-
-
-class Kind(StrEnum):
-    """What a transaction is."""
-
-    CHARGE = "charge"
-    GRANT = "grant"
-    REFUND = "refund"
-    ADJUSTMENT = "adjustment"
-    EXPIRY = "expiry"
-    ACTIVATION = "activation"
-
-
-COUNTER_ACCOUNT: Final = {
-    "purchase": Account.ISSUED,
-    "plan": Account.ISSUED,
-    "promo": Account.PROMO,
-    "bonus": Account.PROMO,
-    "refund": Account.REFUNDED,
-    "adjustment": Account.ADJUSTED,
-}
-"""Where credits of a grant's source come from."""
-
-
-class Charge(NamedTuple):
-    """Usage that was priced; always booked, what the grants cannot pay is owed."""
-
-    id: UUID
-    source: str
-    event_id: str
-    accepted_at: datetime
-    amount_micros: int
-    purpose: Purpose
-
-
-class Addition(NamedTuple):
-    """Credits that come as a lot of their own; `refunds` names the charge (source, event id) that they reverse."""
-
-    id: UUID
-    source: str
-    event_id: str
-    accepted_at: datetime
-    amount_micros: int
-    kind: Kind
-    account: Account
-    priority: int
-    effective_at: datetime
-    expires_at: datetime | None
-    scope: Scope
-    refunds: tuple[str, str] | None = None
-
-
-class Deduction(NamedTuple):
-    """Credits that a person takes, from any lot; what is not there is owed."""
-
-    id: UUID
-    source: str
-    event_id: str
-    accepted_at: datetime
-    amount_micros: int
-
-
-class Expiry(NamedTuple):
-    """The end of a lot: `accepted_at` is when it ended, `seen_at` when the sweeper looked."""
-
-    id: UUID
-    accepted_at: datetime
-    seen_at: datetime
-    grant_id: UUID
-
-
-class Activation(NamedTuple):
-    """The beginning of a lot that was granted for later: repays what is owed then."""
-
-    id: UUID
-    accepted_at: datetime
-    seen_at: datetime
-    grant_id: UUID
-
-
-Fact: TypeAlias = Charge | Addition | Deduction | Expiry | Activation
-
-
-class Charged(NamedTuple):
-    """A charge that a refund names: its transaction, its amount, whether it was reversed already."""
-
-    transaction_id: UUID
-    amount_micros: int
-    is_reversed: bool
-
-
-class State(NamedTuple):
-    """An organization before a batch: open grants, balances by account, threshold, level, charges to be refunded."""
-
-    grants: tuple[Grant, ...] = ()
-    balances: Mapping[str, int] = {}
-    threshold_micros: int = 10_000_000
-    level: Level = Level.OK
-    charges: Mapping[tuple[str, str], Charged] = {}
-
-
-class Booking(NamedTuple):
-    """One transaction to write. `debt_micros` is what became owed (charge) or was repaid (addition, activation)."""
-
-    fact: Fact
-    kind: Kind
-    amount_micros: int
-    postings: tuple[Posting, ...]
-    debt_micros: int
-    available_after_micros: int
-    debt_after_micros: int
-    crossings: tuple[Crossing, ...]
-    reverses: UUID | None = None
-    grant: Grant | None = None
-
-
-class Refusal(NamedTuple):
-    """A fact that cannot be booked, and why."""
-
-    fact: Fact
-    error: AihubError
-
-
-class Booked(NamedTuple):
-    """All that a batch changes: transactions in order, refusals, and the state after it."""
-
-    bookings: list[Booking]
-    refusals: list[Refusal]
-    state: State
 
 
 def canonical_order(facts: Iterable[Fact]) -> list[Fact]:
@@ -234,9 +126,16 @@ class _Books:
         self._write(fact, Kind.ADJUSTMENT, -fact.amount_micros, postings, owed, fact.accepted_at)
 
     def _spend(self, amount: int, at: datetime, purpose: Purpose, to: Account) -> tuple[list[Posting], int]:
-        """The postings that take the amount from the lots, then from debt, and how much became owed."""
+        """The postings that take the amount from the lots, then from debt, and how much became owed.
+
+        Usage that is booked late may find lots that had their turn at repaying debt after it was accepted: they pay
+        what would have been owed then, so that the order of arrival does not decide between credits and debt.
+        """
         parts = burn(self.grants, self.left, amount, at, purpose)
         owed = amount - sum([part for _, part in parts])
+        if owed:
+            parts += burn_since(self.grants, self.left, owed, at, {grant for grant, _ in parts})
+            owed = amount - sum([part for _, part in parts])
         postings = [Posting(Account.WALLET, grant, -part) for grant, part in parts]
         if owed:
             postings.append(Posting(Account.DEBT, None, -owed))

@@ -125,13 +125,13 @@ class Breaker:
             if succeeded:
                 self._close()
             elif at >= self.open_until:
-                self._trip(at)
+                self.trip(at)
             return
         self._count(at, succeeded)
         total = sum(bucket[1] for bucket in self._counts)
         failed = sum(bucket[2] for bucket in self._counts)
         if not succeeded and total >= BREAKER_MINIMUM and failed / total >= BREAKER_SHARE:
-            self._trip(at)
+            self.trip(at)
 
     def _count(self, at: float, succeeded: bool) -> None:
         while self._counts and self._counts[0][0] <= at - BREAKER_WINDOW_S:
@@ -141,7 +141,8 @@ class Breaker:
         self._counts[-1][1] += 1
         self._counts[-1][2] += not succeeded
 
-    def _trip(self, at: float) -> None:
+    def trip(self, at: float) -> None:
+        """Opens it, for twice as long as the last time."""
         self.open_until = at + min(BREAKER_OPEN_S * 2**self.trips, BREAKER_LONGEST_S)
         self.trips = min(self.trips + 1, 16)
         self._counts.clear()

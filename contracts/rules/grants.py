@@ -1,6 +1,6 @@
 """Grants: which lots of credits may pay for what and when, and in which order they burn."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -82,4 +82,27 @@ def burn(
             if part > 0:
                 taken.append((grant.id, part))
                 amount -= part
+    return taken
+
+
+def burn_since(
+    grants: Iterable[Grant], left: Mapping[UUID, int], owed: int, at: datetime, spent: Collection[UUID]
+) -> list[tuple[UUID, int]]:
+    """How much is repaid by lots that had their turn at repaying debt after `at`, in the order of their turns.
+
+    Like every repayment it does not ask for the scope. `spent` are lots that have already given all they had.
+    """
+    turns = sorted(
+        [
+            (turn, grant.id)
+            for grant in grants
+            if grant.settled and grant.id not in spent and (turn := max(grant.granted_at, grant.effective_at)) > at
+        ]
+    )
+    taken: list[tuple[UUID, int]] = []
+    for _, grant_id in turns:
+        part = min(left[grant_id], owed)
+        if part > 0:
+            taken.append((grant_id, part))
+            owed -= part
     return taken

@@ -1,8 +1,10 @@
 """The embedded stack: real engines and every role, in one process tree."""
 
 import asyncio
+import contextlib
 import os
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -88,11 +90,17 @@ async def start_stack(settings: Settings, display: Display) -> AsyncIterator[Sta
 
     Raises: EngineError, ConfigError, Unavailable.
     """
+    with contextlib.closing(bind(settings.host, settings.port, API_PORT)) as listener:
+        async with _started(settings, display, listener) as stack:
+            yield stack
+
+
+@asynccontextmanager
+async def _started(settings: Settings, display: Display, listener: socket.socket) -> AsyncIterator[Stack]:
     async with embedded_engines(settings, display) as engines:
         settings = embedded_settings(settings, engines)
         keys: dict[str, str] = orjson.loads(_kept(settings, "keys.json", lambda: orjson.dumps(new_keys()).decode()))
         clickhouse = ClickHouse.open_chdb(engines.clickhouse_path, settings.clickhouse_database)
-        listener = bind(settings.host, settings.port, API_PORT)
         async with open_hub(settings, clickhouse) as hub:
             await migrate_all(hub.kafka, hub.database, hub.clickhouse)
             await seed(hub.database, hub.publisher, hub.clock, pepper=hub.pepper, keys=keys)
@@ -104,7 +112,7 @@ async def start_stack(settings: Settings, display: Display) -> AsyncIterator[Sta
 
 
 @asynccontextmanager
-async def _roles_running(stack: Stack, listener: Any) -> AsyncIterator[None]:
+async def _roles_running(stack: Stack, listener: socket.socket) -> AsyncIterator[None]:
     """Every role until the block ends, also by an error: they drain before it goes on its way."""
     failed: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
@@ -116,7 +124,7 @@ async def _roles_running(stack: Stack, listener: Any) -> AsyncIterator[None]:
                 tasks.create_task(keep_running(name, partial(run, stack.hub), stack.stop), name=name)
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again once the roles have drained
             failed = error
         stack.stop.set()
         watch.cancel()

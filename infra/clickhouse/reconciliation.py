@@ -11,6 +11,8 @@ Identity = tuple[str, str, str]
 """Organization, source, id."""
 
 CHUNK: Final = 2_000
+CHUNK_BYTES: Final = 100_000
+"""Below a server's default `http_max_field_value_size` of 128 KiB."""
 
 _USAGE: Final = """
     SELECT organization_id, source, event_id, toInt64(total_tokens) AS total_tokens, event_time
@@ -90,4 +92,12 @@ def _without(identities: Sequence[Identity], found: dict[Identity, int]) -> list
 
 
 def _chunks(identities: Sequence[Identity]) -> Iterable[Sequence[Identity]]:
-    return (identities[at : at + CHUNK] for at in range(0, len(identities), CHUNK))
+    """At most CHUNK at a time, and no more text than a server takes in one bound parameter."""
+    start = size = 0
+    for at, (_, _, event_id) in enumerate(identities):
+        size += len(event_id.encode()) + 8
+        if at - start == CHUNK or size > CHUNK_BYTES:
+            yield identities[start:at]
+            start, size = at, len(event_id.encode()) + 8
+    if identities[start:]:
+        yield identities[start:]

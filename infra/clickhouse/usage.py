@@ -60,9 +60,7 @@ async def totals(clickhouse: ClickHouse, query: UsageQuery) -> Row:
     return rows[0] if rows else dict.fromkeys(_SUMS, 0) | {"quantities": {}, "first_at": None, "last_at": None}
 
 
-async def top(
-    clickhouse: ClickHouse, query: UsageQuery, dimension: Dimension, by: Measure, *, limit: int
-) -> list[Row]:
+async def top(clickhouse: ClickHouse, query: UsageQuery, dimension: Dimension, by: Measure, *, limit: int) -> list[Row]:
     """The `limit` values of the dimension with the most of a measure, the most first; ties by name."""
     return await _read(
         clickhouse, replace(query, group_by=(dimension,), windows=None), f"{by} DESC, {dimension}", limit

@@ -87,7 +87,7 @@ class HubClient:
     ) -> dict[str, Any]:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
-            wait=wait_exponential_jitter(initial=0.1, max=5),
+            wait=wait_exponential_jitter(multiplier=0.1, max=5),
             stop=stop_after_delay(RETRY_FOR_S),
             reraise=True,
         ):

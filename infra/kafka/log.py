@@ -180,7 +180,7 @@ class LogReader:
             self._admin = AIOKafkaAdminClient(**self._options.client_arguments())
             await self._admin.start()
         prefix = self._options.topics.prefix
-        found = await self._admin.list_consumer_group_offsets(group)
+        found = await self._admin.list_consumer_group_offsets(self._options.group(group))
         return {
             (place.topic.removeprefix(prefix), place.partition): kept.offset
             for place, kept in found.items()
@@ -206,7 +206,7 @@ async def _patiently(ask: Callable[[], Awaitable[_T]]) -> _T:
     while True:
         try:
             return await ask()
-        except CoordinatorNotAvailableError:  # noqa: PERF203 - the caller's deadline ends it
+        except CoordinatorNotAvailableError:
             await asyncio.sleep(_RETRY_S)
 
 

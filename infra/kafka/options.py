@@ -77,6 +77,10 @@ class KafkaOptions:
             **secured,
         }
 
+    def group(self, name: str) -> str:
+        """The consumer group's name on the broker: it carries the topics' prefix, as they do."""
+        return self.topics.prefix + name
+
     def name(self, topic: Topic) -> str:
         """The topic's name on the broker."""
         return self.topics.of(topic)

@@ -165,6 +165,12 @@ class GroupMember:
         if consumer is not None and not self._placed.is_set() and consumer.assignment():
             await self._place(consumer.assignment())
 
+    def check(self) -> None:
+        """Fails the member when aiokafka has stopped reading for good: its polls would wait for ever then."""
+        fetcher = self._consumer._fetcher if self._consumer is not None else None
+        if fetcher is not None and fetcher.error_future.done():
+            self.fail(RuntimeError(f"{self.group}: aiokafka's fetcher has ended"))
+
     def fail(self, error: BaseException) -> None:
         """Ends the member: nothing more is read or committed."""
         self.error = self.error or error
@@ -191,7 +197,7 @@ class GroupMember:
         )
         subscriber = broker.subscriber(
             *self._topics,
-            group_id=self.group,
+            group_id=self._options.group(self.group),
             batch=True,
             max_records=self.tuning.max_records,
             batch_timeout_ms=1,

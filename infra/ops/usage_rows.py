@@ -19,7 +19,9 @@ FORMATS: Final = {
 
 
 def format_of(path: Path) -> str:
-    """The file's format, by its ending. Raises: Invalid, with the endings that are known."""
+    """The file's format, by its ending. Raises: Invalid, with the endings that are known, or when it is not there."""
+    if not path.is_file():
+        raise Invalid(f"{path}: no such file")
     if path.suffix.lower() not in FORMATS:
         raise Invalid(f"{path.name}: unknown kind of file; use one of {', '.join(FORMATS)}")
     return FORMATS[path.suffix.lower()]
@@ -46,8 +48,6 @@ def count_rows(path: Path) -> int:
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
     """Every row as column -> value, in file order. Raises: Invalid, Malformed with the line's number."""
-    if not path.is_file():
-        raise Invalid(f"{path}: no such file")
     match format_of(path):
         case "parquet":
             yield from _parquet(path)

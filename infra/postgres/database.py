@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
 import asyncpg
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError as PoolTimeout
+from sqlalchemy import event, text
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from contracts.errors import DatabaseUnavailable
@@ -49,6 +51,7 @@ class Database:
                 },
             },
         )
+        event.listen(engine.sync_engine, "checkout", _replace_closed)
         return cls(engine, dsn)
 
     @asynccontextmanager
@@ -96,8 +99,23 @@ async def raw(tx: Tx) -> asyncpg.Connection:
     adapted: Any = connection.dbapi_connection
     # SQLAlchemy sends BEGIN with its own first statement: a statement that is only asyncpg's would commit by itself.
     if adapted._transaction is None:
-        await adapted._start_transaction()
+        try:
+            await adapted._start_transaction()
+        except BaseException:
+            # Cancelled while BEGIN was on its way: back in the pool, asyncpg would take the next transaction for a
+            # savepoint of this one, and its COMMIT would commit nothing.
+            await tx.invalidate()
+            raise
     return connection.driver_connection
+
+
+def _replace_closed(dbapi_connection: Any, _record: object, _proxy: object) -> None:
+    """At checkout: a session that the server has ended is replaced by a new one, at no round trip.
+
+    SQLAlchemy does not see what ends a session under `raw`: its pool would hand the dead one out for ever.
+    """
+    if dbapi_connection.driver_connection.is_closed():
+        raise DisconnectionError("the session has ended")
 
 
 class database_errors:  # noqa: N801 - reads as a verb: `with database_errors():`
@@ -116,9 +134,13 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, DBAPIError) and error.orig is not None:
         if isinstance(error, OperationalError | InterfaceError) and error.connection_invalidated:
             return True
-        error = error.orig.__cause__ or error.orig
+        error = error.orig
+    if isinstance(error, AsyncAdapt_asyncpg_dbapi.Error):  # bare when `raw` began the transaction
+        error = error.__cause__ or error
     if isinstance(error, PoolTimeout | asyncio.TimeoutError | OSError):
         return True
     if isinstance(error, asyncpg.PostgresError):
         return str(getattr(error, "sqlstate", "") or "").startswith(_TRANSIENT)
+    if isinstance(error, ValueError):  # asyncpg's own DataError: a value that no retry will make fit
+        return False
     return isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError)

@@ -56,7 +56,8 @@ class Filter(NamedTuple):
 
 async def add_dead_letters(tx: Tx, letters: Sequence[DeadLetter]) -> None:
     """Stores them; one that came before (same consumer, topic, partition, offset) is left as it is."""
-    columns = list(zip(*(_values(letter) for letter in letters), strict=True))
+    in_key_order = sorted(letters, key=lambda letter: (letter.consumer, letter.topic, letter.partition, letter.offset))
+    columns = list(zip(*(_values(letter) for letter in in_key_order), strict=True))
     await (await raw(tx)).execute(
         """
         INSERT INTO dead_letters (

@@ -89,12 +89,10 @@ async def heartbeat(tx: Tx, dispatcher: UUID, now: datetime) -> bool:
     return found.first() is not None
 
 
-async def bury_dead(tx: Tx, now: datetime) -> int:
-    """How many silent dispatchers were removed; their rows are free."""
-    found = await tx.execute(
-        delete(dispatchers).where(dispatchers.c.heartbeat_at < now - DEAD_AFTER).returning(dispatchers.c.id)
-    )
-    return len(found.all())
+async def bury_dead(tx: Tx, dispatcher: UUID, now: datetime) -> int:
+    """How many other dispatchers were silent for too long and are removed; their rows are free."""
+    silent = (dispatchers.c.heartbeat_at < now - DEAD_AFTER) & (dispatchers.c.id != dispatcher)
+    return (await tx.execute(delete(dispatchers).where(silent))).rowcount
 
 
 async def unregister(tx: Tx, dispatcher: UUID) -> None:

@@ -17,6 +17,7 @@ from contracts import catalog, topics
 from contracts.envelope import Envelope
 from contracts.topics import Topic, TopicNames
 from infra.clickhouse.client import ClickHouse
+from infra.clickhouse.migrate import migrate
 from infra.crypto import hash_api_key, new_api_key
 from infra.embedded.engines import Engines
 from infra.ids import new_id
@@ -125,11 +126,12 @@ class Api:
 
 
 @asynccontextmanager
-async def stack(kafka: KafkaOptions, database: Database, clock: FakeClock, **options: Any) -> AsyncIterator[Deps]:
-    """Everything that the API stands on, opened on these engines; ClickHouse is away."""
+async def stack(
+    kafka: KafkaOptions, database: Database, clickhouse: ClickHouse, clock: FakeClock
+) -> AsyncIterator[Deps]:
+    """Everything that the API stands on, opened on these engines."""
     producer, reader = Producer(kafka), LogReader(kafka)
     await producer.start()
-    clickhouse = ClickHouse.open_http("http://127.0.0.1:9/none")
     try:
         yield Deps(
             database=database,
@@ -140,11 +142,10 @@ async def stack(kafka: KafkaOptions, database: Database, clock: FakeClock, **opt
             clock=clock,
             key_pepper=PEPPER,
             cursor_secret=b"c" * 32,
-            options=ApiOptions(body_deadline_s=1.0, **options),
+            options=ApiOptions(body_deadline_s=1.0),
         )
     finally:
         await reader.close()
-        await clickhouse.close()
         await producer.stop()
 
 
@@ -166,6 +167,7 @@ class World:
     url: str
     deps: Deps
     clock: FakeClock
+    kafka: KafkaOptions
 
 
 @pytest.fixture(scope="session")
@@ -180,9 +182,13 @@ async def world(engines: Engines, template: str) -> AsyncIterator[World]:
     await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     await admin.close()
     database, clock = Database.open(dsn_of(engines, name)), FakeClock()
-    async with stack(kafka, database, clock) as deps, serving(deps) as url:
-        yield World(url, deps, clock)
+    clickhouse = ClickHouse.open_chdb(engines.clickhouse_path, name)
+    await migrate(clickhouse)
+    async with stack(kafka, database, clickhouse, clock) as deps, serving(deps) as url:
+        yield World(url, deps, clock, kafka)
     await database.close()
+    await clickhouse.drop_database()
+    await clickhouse.close()
 
 
 @pytest.fixture
@@ -193,7 +199,23 @@ async def api(world: World) -> AsyncIterator[Api]:
 
 
 @pytest.fixture
-async def own_api(kafka: KafkaOptions, database: Database, clock: FakeClock) -> AsyncIterator[Api]:
+async def deps(kafka: KafkaOptions, database: Database, clock: FakeClock) -> AsyncIterator[Deps]:
+    """What an API of the test's own stands on; ClickHouse is away."""
+    away = ClickHouse.open_http("http://127.0.0.1:9/none")
+    async with stack(kafka, database, away, clock) as opened:
+        yield opened
+    await away.close()
+
+
+@asynccontextmanager
+async def an_api(deps: Deps, clock: FakeClock, scopes: Sequence[str] = ("*",)) -> AsyncIterator[Api]:
+    """A served API and a client with a key of these scopes."""
+    async with serving(deps) as url, client_of(url, deps, clock, scopes) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def own_api(deps: Deps, clock: FakeClock) -> AsyncIterator[Api]:
     """An API of the test's own: its clock may be moved, its engines disturbed."""
-    async with stack(kafka, database, clock) as deps, serving(deps) as url, client_of(url, deps, clock) as opened:
+    async with an_api(deps, clock) as opened:
         yield opened

@@ -17,7 +17,19 @@ from infra.clickhouse.usage import UsageQuery, series, top, totals
 from tests.conftest import unique
 from tests.support.usage import NOON, batch, charge, usage
 
-NASTY = ("plain", "", "it's", 'say "x"', "back\\slash", "tab\there", "new\nline", "{x:String}", "%(x)s", "naïve 模型 🤖", "\\N")
+NASTY = (
+    "plain",
+    "",
+    "it's",
+    'say "x"',
+    "back\\slash",
+    "tab\there",
+    "new\nline",
+    "{x:String}",
+    "%(x)s",
+    "naïve 模型 🤖",
+    "\\N",
+)
 
 
 def query(organization: str = "org_a", **more: object) -> UsageQuery:
@@ -86,7 +98,7 @@ async def test_the_top_is_ranked_by_each_measure(clickhouse: ClickHouse) -> None
     await Sink(clickhouse).write(batch(*records, *charges))
     for by, first in (("events", "many"), ("total_tokens", "long"), ("credits_micros", "dear")):
         rows = await top(clickhouse, query(), "model", by, limit=2)  # type: ignore[arg-type]
-        assert [row["model"] for row in rows][0] == first
+        assert rows[0]["model"] == first
         assert len(rows) == 2
 
 

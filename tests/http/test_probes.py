@@ -64,9 +64,12 @@ async def test_a_consumer_that_is_not_healthy_makes_the_role_not_ready_but_alive
     "method, path, expected", [("GET", "/", 404), ("POST", "/metrics", 405), ("HEAD", "/metrics", 200)]
 )
 async def test_nothing_else_is_served(method: str, path: str, expected: int) -> None:
-    async with _probes({}) as url, aiohttp.ClientSession() as session:
-        async with session.request(method, url + path) as answer:
-            assert answer.status == expected
+    async with (
+        _probes({}) as url,
+        aiohttp.ClientSession() as session,
+        session.request(method, url + path) as answer,
+    ):
+        assert answer.status == expected
 
 
 async def test_a_port_that_is_taken_is_an_error_that_names_it() -> None:

@@ -66,6 +66,7 @@ def test_a_broken_file_is_refused_with_its_line(tmp_path: Path, name: str, conte
 def test_a_missing_file_and_an_unknown_ending_are_said(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="no such file"):
         list(usage_rows.rows(tmp_path / "none.csv"))
+    (tmp_path / "usage.xlsx").write_bytes(b"PK")
     with pytest.raises(Invalid, match=r"\.parquet"):
         usage_rows.format_of(tmp_path / "usage.xlsx")
 

@@ -79,7 +79,7 @@ def test_lots_burn_by_priority_then_soonest_expiry_then_age() -> None:
 
 
 def test_a_lot_pays_from_its_beginning_until_just_before_its_end() -> None:
-    grant = lot(1, 100, effective_at=at(0), expires_at=at(10))
+    grant = lot(1, 100, effective_at=at(0), expires_at=at(10), settled=False)
     assert [is_usable(grant, at(minutes)) for minutes in (-1, 0, 9, 10)] == [False, True, True, False]
     booked = book(state_with(grant), [charge(2, 1, -1), charge(3, 10, 0), charge(4, 100, 9), charge(5, 1000, 10)])
     assert [booking.debt_micros for booking in booked.bookings] == [1, 0, 10, 1000]
@@ -301,15 +301,17 @@ def test_no_charge_is_reversed_twice(case: tuple[State, list[Fact]]) -> None:
 
 
 @given(cases)
-def test_a_charge_only_takes_from_lots_that_may_pay_it_then(case: tuple[State, list[Fact]]) -> None:
+def test_a_charge_only_takes_from_lots_that_may_pay_it_then_or_repay_it_since(case: tuple[State, list[Fact]]) -> None:
     booked = book(*case)
     lots = {grant.id: grant for grant in booked.state.grants}
     for booking in booked.bookings:
         if isinstance(booking.fact, Charge):
             for posting in booking.postings:
                 if posting.grant_id is not None:
-                    assert is_usable(lots[posting.grant_id], booking.fact.accepted_at)
-                    assert may_pay(lots[posting.grant_id].scope, booking.fact.purpose)
+                    grant, instant = lots[posting.grant_id], booking.fact.accepted_at
+                    may_pay_now = is_usable(grant, instant) and may_pay(grant.scope, booking.fact.purpose)
+                    repays = grant.settled and max(grant.granted_at, grant.effective_at) > instant
+                    assert may_pay_now or repays
 
 
 @given(cases)
@@ -324,3 +326,29 @@ def test_booking_does_not_change_the_state_that_it_was_given(case: tuple[State, 
     before = (state.grants, dict(state.balances), dict(state.charges))
     book(state, told)
     assert (state.grants, dict(state.balances), dict(state.charges)) == before
+
+
+def test_usage_that_comes_late_is_paid_by_the_lot_that_would_have_repaid_it() -> None:
+    granted = addition(1, 100, 5, scope=Scope(services=("images",)))
+    in_order = book(book(State(), [charge(2, 30, 0)]).state, [granted])
+    late = book(book(State(), [granted]).state, [charge(2, 30, 0)])
+    together = book(State(), [granted, charge(2, 30, 0)])
+    for booked in (in_order, late, together):
+        assert (left(booked), booked.state.balances[Account.DEBT]) == ({1: 70}, 0)
+
+
+@given(facts(), st.randoms())
+def test_the_order_of_arrival_does_not_decide_between_credits_and_debt(told: list[Fact], random: Any) -> None:
+    moving = [
+        fact._replace(scope=EVERYTHING, effective_at=fact.accepted_at) if isinstance(fact, Addition) else fact
+        for fact in told
+        if not (isinstance(fact, Addition) and fact.refunds)
+    ]
+    ends = set()
+    for batches in ([moving], [[fact] for fact in moving], [[f] for f in random.sample(moving, len(moving))]):
+        state = State()
+        for one in batches:
+            state = book(state, one).state
+        ends.add((state.balances.get(Account.WALLET, 0), state.balances.get(Account.DEBT, 0)))
+    assert len(ends) == 1
+    assert 0 in ends.pop()

@@ -145,9 +145,7 @@ class Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
 
-    def _packed(
-        self, answer: bytes, headers: dict[str, str], params: dict[str, str]
-    ) -> tuple[bytes, dict[str, str]]:
+    def _packed(self, answer: bytes, headers: dict[str, str], params: dict[str, str]) -> tuple[bytes, dict[str, str]]:
         accepted = [word.strip() for word in self.headers.get("Accept-Encoding", "").split(",")]
         encoding = next((word for word in accepted if word in _PACK), None)
         if encoding and answer and params.get("enable_http_compression") == "1":

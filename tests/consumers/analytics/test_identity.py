@@ -140,6 +140,16 @@ async def test_a_full_filter_still_finds_what_other_owners_wrote(clickhouse: Cli
     await sink.close()
 
 
+async def test_a_filter_that_is_full_of_the_past_learns_what_comes(clickhouse: ClickHouse) -> None:
+    sink = Sink(clickhouse)
+    await sink.resume({("aihub.usage.v1", 0)})
+    await sink.ready()
+    assert await sink.write(batch(usage("a", 0), usage("b", 1))) == Written(2, 0, 0)
+    assert await sink.write(batch(usage("a", 2, time=NOON - DAY), usage("c", 3))) == Written(1, 1, 0)
+    assert await counted(clickhouse) == (3, 30, 3)
+    await sink.close()
+
+
 @pytest.mark.parametrize("filled", [True, False])
 async def test_identities_with_any_bytes_are_found_again(clickhouse: ClickHouse, filled: bool) -> None:
     await Sink(clickhouse).write(batch(*(usage(f"e{i}", i) for i in range(2_000))))

@@ -1,9 +1,14 @@
 """The three fates of a bad record, on a real broker."""
 
 import asyncio
+import random
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from consumers import runtime
 from consumers.batch import Batch, Record
 from contracts import catalog
 from contracts.errors import DatabaseUnavailable, IdentityConflict, InvalidRecord, TooManyDeadLetters
@@ -177,3 +182,37 @@ async def test_bad_records_with_good_ones_between_are_not_in_a_row(
     async with running(build(handled, max_dead_letters=50)):
         await eventually(lambda: len(handled.ids) == 20)
     assert len(await whole_log(kafka, DEAD_LETTERS)) == 180
+
+
+async def test_the_largest_record_that_a_topic_takes_can_still_be_parked(
+    build: Build, producer: Producer, kafka: KafkaOptions
+) -> None:
+    huge = random.Random(1).randbytes(USAGE.max_message_bytes - 1_000)
+    await producer.send(USAGE, "org_1", [huge])
+    await producer.send(USAGE, "org_1", values([usage(1)]))
+    handled = Collector()
+    async with running(build(handled)):
+        await eventually(lambda: handled.ids == ["evt_1"], within_s=30)
+    [letter] = await whole_log(kafka, DEAD_LETTERS)
+    assert letter.value == huge
+
+
+async def test_a_batch_is_one_span_linked_to_the_traces_of_its_records(
+    build: Build, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(runtime, "_tracer", provider.get_tracer("test"))
+    traces = [f"{number:032x}" for number in (1, 2, 1, 3)]
+    for number, traced in enumerate(traces):
+        header = ("traceparent", f"00-{traced}-{1:016x}-01".encode())
+        await producer.send(USAGE, "org_1", values([usage(number)]), [header])
+    await producer.send(USAGE, "org_1", values([usage(9)]), [("traceparent", b"\xffnonsense")])
+    handled = Collector()
+    async with running(build(handled)):
+        await eventually(lambda: len(handled.ids) == 5)
+    linked = [f"{link.context.trace_id:032x}" for span in spans.get_finished_spans() for link in span.links]
+    assert sorted(linked) == sorted(set(traces))
+    assert all(span.name.endswith("group batch") for span in spans.get_finished_spans())
+    provider.shutdown()

@@ -5,6 +5,8 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pytest
+
 from consumers.batch import Batch, Record
 from contracts.errors import AnalyticsUnavailable
 from contracts.topics import USAGE
@@ -291,7 +293,7 @@ async def test_a_member_leaves_its_group_so_that_its_successor_need_not_wait(
 ) -> None:
     async def members() -> int:
         async with admin_client(kafka) as client:
-            [answer] = await client.describe_consumer_groups([group])
+            [answer] = await client.describe_consumer_groups([kafka.group(group)])
         return len(answer.to_object()["groups"][0]["members"])
 
     await publish(producer, range(30))
@@ -300,3 +302,28 @@ async def test_a_member_leaves_its_group_so_that_its_successor_need_not_wait(
         await eventually(lambda: len(handled.ids) == 30)
         assert await members() == 1
     assert await members() == 0
+
+
+async def test_a_stop_while_the_broker_is_away_is_bounded(engines: Engines, build: Build, producer: Producer) -> None:
+    sent = await publish(producer, range(30))
+    handled = Collector()
+    stop = asyncio.Event()
+    task = asyncio.create_task(build(handled).run(stop))
+    await eventually(lambda: set(handled.ids) == sent)
+    async with broker_down(engines):
+        stop.set()
+        started = time.monotonic()
+        await task
+        assert time.monotonic() - started < 15
+
+
+async def test_a_reader_that_died_inside_aiokafka_stops_the_consumer(build: Build, producer: Producer) -> None:
+    sent = await publish(producer, range(30))
+    handled = Collector()
+    app = build(handled)
+    task = asyncio.create_task(app.run(asyncio.Event()))
+    await eventually(lambda: set(handled.ids) == sent)
+    app._member._running()._fetcher._fetch_task.cancel()
+    with pytest.raises(RuntimeError, match="fetcher has ended"):
+        async with asyncio.timeout(10):
+            await task

@@ -1,0 +1,18 @@
+"""How long a request waits for PostgreSQL where it can do without, or must answer soon."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from contracts.errors import DatabaseUnavailable
+from infra.postgres.database import Database, Tx
+
+
+@asynccontextmanager
+async def brief_transaction(database: Database, deadline_s: float) -> AsyncIterator[Tx]:
+    """A transaction that is given up after so many seconds. Raises: DatabaseUnavailable, then too."""
+    try:
+        async with asyncio.timeout(deadline_s), database.transaction() as tx:
+            yield tx
+    except TimeoutError:
+        raise DatabaseUnavailable("PostgreSQL does not answer in time; try again.") from None

@@ -1,0 +1,72 @@
+"""The limit of the ledger consumer: its very rows, batch by batch, written by asyncpg and nothing else.
+
+Same tables, indexes, batches of 1,000 and commits (synchronous, one a batch); COPY for what is new, `unnest` for
+what changes. No Kafka, no decoding, no reading, no prices, no hash chain, and none of the database's checks: the
+triggers that refuse unbalanced postings are off here.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+Rows = Sequence[tuple[Any, ...]]
+Columns = Sequence[Sequence[Any]]
+
+
+@dataclass(slots=True)
+class Page:
+    """What one transaction writes: new rows by table (with column names), and new values as columns."""
+
+    new: list[tuple[str, Sequence[str], Rows]] = field(default_factory=list)
+    grants: Columns = ()
+    accounts: Columns = ()
+    heads: Columns = ()
+    progress: Columns = ()
+
+
+GRANTS = """
+    UPDATE grants SET remaining_micros = changed.remaining, is_open = changed.remaining > 0
+    FROM unnest($1::uuid[], $2::bigint[]) AS changed (id, remaining) WHERE grants.id = changed.id
+"""
+ACCOUNTS = """
+    INSERT INTO accounts (organization_id, kind, balance_micros) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+    ON CONFLICT (organization_id, kind) DO UPDATE SET balance_micros = excluded.balance_micros
+"""
+HEADS = """
+    UPDATE ledger_heads SET seq = new.seq, hash = new.hash, booked_at = new.booked_at, level = new.level
+    FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::timestamptz[], $5::text[])
+        AS new (organization_id, seq, hash, booked_at, level) WHERE ledger_heads.organization_id = new.organization_id
+"""
+PROGRESS = """
+    INSERT INTO ledger_progress (topic, partition_no, next_offset, accepted_at)
+    SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::timestamptz[])
+    ON CONFLICT (topic, partition_no) DO UPDATE
+    SET next_offset = excluded.next_offset, accepted_at = excluded.accepted_at
+"""
+TABLES = ("ledger_transactions", "postings", "inbox")
+
+
+async def prepare(dsn: str) -> asyncpg.Connection:
+    """A connection to a copy of the consumer's database, its triggers off."""
+    connection = await asyncpg.connect(dsn)
+    for table in TABLES:
+        await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    return connection
+
+
+async def write(connection: asyncpg.Connection, pages: Sequence[Page]) -> list[float]:
+    """Writes the pages, a transaction each; when each was committed."""
+    ends = []
+    for page in pages:
+        async with connection.transaction():
+            for table, columns, rows in page.new:
+                await connection.copy_records_to_table(table, columns=columns, records=rows)
+            await connection.execute(GRANTS, *page.grants)
+            await connection.execute(ACCOUNTS, *page.accounts)
+            await connection.execute(HEADS, *page.heads)
+            await connection.execute(PROGRESS, *page.progress)
+        ends.append(time.monotonic())
+    return ends

@@ -1,0 +1,1 @@
+"""One module a group of rows; `measure(world, size)` gives the rows."""

@@ -1,0 +1,61 @@
+"""What is done to a process before it runs a role: points, mutants, shorter sessions.
+
+`python -m tests.faults.patched ROLE [--point NAME] [--nth N] [--mutant NAME]` runs a role that way by hand.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from tests.faults import mutants, points
+
+
+def apply(patches: Sequence[dict[str, Any]]) -> None:
+    """Applies the patches in their order: mutants first, so that points stand around what they do."""
+    for patch in patches:
+        if patch["kind"] == "point":
+            points.arm(patch["name"], patch.get("nth", 1), signal.Signals(patch.get("signal", signal.SIGKILL)))
+        elif patch["kind"] == "mutant":
+            mutants.MUTANTS[patch["name"]].apply()
+        elif patch["kind"] == "session":
+            _shorter_sessions(patch["ms"])
+
+
+def _shorter_sessions(ms: int) -> None:
+    """Consumers that are dead after `ms`: a run holds more kills so. The product's own is 10 s."""
+    from consumers.analytics import app as analytics
+    from infra.kafka.subscriber import Tuning
+
+    names = list(Tuning.__dataclass_fields__)
+    defaults = list(Tuning.__init__.__defaults__ or ())
+    changed = {"session_timeout_ms": ms, "heartbeat_interval_ms": min(1_000, ms // 4)}
+    for name, value in changed.items():
+        defaults[names.index(name)] = value
+        object.__setattr__(analytics.TUNING, name, value)
+    Tuning.__init__.__defaults__ = tuple(defaults)
+
+
+def main() -> None:
+    """Runs one role by hand."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role")
+    parser.add_argument("--point", choices=sorted(points.POINTS))
+    parser.add_argument("--nth", type=int, default=1)
+    parser.add_argument("--mutant", choices=sorted(mutants.MUTANTS))
+    arguments = parser.parse_args()
+    patches: list[dict[str, Any]] = []
+    if arguments.mutant:
+        patches.append({"kind": "mutant", "name": arguments.mutant})
+    if arguments.point:
+        patches.append({"kind": "point", "name": arguments.point, "nth": arguments.nth})
+    apply(patches)
+    sys.argv = ["aihub", "run", arguments.role]
+    from infra.app.cli import main as aihub
+
+    aihub()
+
+
+if __name__ == "__main__":
+    main()
