@@ -1,10 +1,7 @@
 """The dispatcher (role `deliveries`): leases due rows, sends them, and has the results written down."""
 
 import asyncio
-import random
-import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -12,9 +9,11 @@ import structlog
 
 from consumers.webhooks.backlog import Backlog
 from consumers.webhooks.delivery import host_of, request_headers, result_of
+from consumers.webhooks.gauge import measure_due
 from consumers.webhooks.incarnation import HEARTBEAT_S, Incarnation
+from consumers.webhooks.options import DispatcherOptions
 from consumers.webhooks.recorder import Recorder
-from consumers.webhooks.slots import Limits, Slot, Slots, Trust
+from consumers.webhooks.slots import Slot, Slots, Trust
 from consumers.webhooks.spans import delivery_span
 from contracts.errors import DatabaseUnavailable
 from contracts.rules.deliveries import Outcome
@@ -24,13 +23,9 @@ from infra.postgres import webhooks_queue as queue
 from infra.postgres.database import Database, Tx
 from infra.postgres.webhooks_fanout import CHANNEL
 from infra.postgres.webhooks_queue import Leased, Target, Waiting
-from infra.telemetry import metrics
 
-POLL_S: Final = 0.5
 LISTEN_AGAIN_S: Final = 1.0
-MEASURE_S: Final = 5.0
 TARGET_AGE_S: Final = 1.0
-DRAIN_S: Final = 10.0
 ENDPOINTS_PER_LEASE: Final = 64
 ROWS_IN_HAND: Final = 2048
 ROOM: Final = {Trust.PROVEN: 256, Trust.NEW: 16, Trust.SUSPECT: 1}
@@ -38,16 +33,7 @@ ROOM: Final = {Trust.PROVEN: 256, Trust.NEW: 16, Trust.SUSPECT: 1}
 
 log = structlog.get_logger()
 
-
-@dataclass(frozen=True, slots=True)
-class DispatcherOptions:
-    """`name` is the same after a restart and no other dispatcher's: it frees the leases of its last incarnation."""
-
-    name: str = field(default_factory=socket.gethostname)
-    limits: Limits = field(default_factory=Limits)
-    poll_s: float = POLL_S
-    drain_s: float = DRAIN_S
-    chance: Callable[[], float] = field(default_factory=lambda: random.SystemRandom().random)
+__all__ = ["Dispatcher", "DispatcherOptions"]
 
 
 class Dispatcher:
@@ -60,7 +46,7 @@ class Dispatcher:
         self._sender = sender
         self._clock = clock
         self._options = options or DispatcherOptions()
-        self._self = Incarnation(database, clock, self._options.name)
+        self._life = Incarnation(database, clock, self._options.name)
         self._slots = Slots(self._options.limits)
         self._backlog = Backlog(self._slots)
         self._recorder = Recorder(database, clock)
@@ -71,7 +57,7 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._sending: dict[int, UUID] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._give_back: list[UUID] = []
+        self._returned: list[Leased] = []
         self._lease_lost = False
         self._stopping = False
         self._group: asyncio.TaskGroup | None = None
@@ -81,19 +67,17 @@ class Dispatcher:
 
         Waits while the database is away. Raises on a bug; its leases are free 6 s later at the latest.
         """
-        if not await self._self.begin(stop):
+        if not await self._life.begin(stop):
             return
         async with asyncio.TaskGroup() as self._group:
-            loops = [
-                self._group.create_task(loop())
-                for loop in (self._beat, self._poll, self._listen, self._lease, self._measure)
-            ]
-            recording = self._group.create_task(self._recorder.run())
+            loops = [self._group.create_task(loop()) for loop in (self._beat, self._poll, self._listen, self._lease)]
+            loops.append(self._group.create_task(self._recorder.run()))
+            loops.append(self._group.create_task(measure_due(self._database, self._clock)))
             await stop.wait()
             await self._drain()
-            for task in (*loops, recording):
+            for task in loops:
                 task.cancel()
-        await self._unless_down(self._self.end)
+        await self._unless_down(self._life.end)
 
     async def _beat(self) -> None:
         while True:
@@ -102,8 +86,8 @@ class Dispatcher:
 
     async def _heartbeat(self) -> None:
         """When others took it for dead: what waits in hand is theirs, what is in flight may be sent twice."""
-        was_silent = self._self.silent
-        if not await self._self.beat():
+        was_silent = self._life.silent
+        if not await self._life.beat():
             self._backlog.clear()
         if was_silent:
             self._pump()
@@ -128,11 +112,12 @@ class Dispatcher:
             await asyncio.sleep(self._options.poll_s)
 
     async def _look_around(self) -> None:
-        now, paused = self._clock.now(), self._recorder.paused()
+        now, paused, returned = self._clock.now(), self._recorder.paused(), tuple(self._returned)
         async with self._database.transaction() as tx:
-            await self._release(tx)
-            await queue.bury_dead(tx, self._self.id, now)
-            found = await queue.waiting(tx, self._self.id, now)
+            await queue.release(tx, returned)
+            await queue.bury_dead(tx, self._life.id, now)
+            found = await queue.waiting(tx, self._life.id, now)
+        del self._returned[: len(returned)]
         self._recorder.resume(paused & {endpoint.endpoint_id for endpoint in found if not endpoint.paused})
         self._due([endpoint.endpoint_id for endpoint in found if endpoint.due and endpoint.active])
         for endpoint in found:
@@ -140,26 +125,10 @@ class Dispatcher:
                 await self._set_aside(endpoint)
         self._pump()
 
-    async def _release(self, tx: Tx) -> None:
-        """Gives back rows that were leased and shall not be sent; should this fail, they count as lost leases."""
-        if self._give_back:
-            ids, self._give_back, self._lease_lost = self._give_back, [], True
-            await queue.release(tx, self._self.id, ids)
-            self._lease_lost = False
-
-    async def _measure(self) -> None:
-        while True:
-            await self._unless_down(self._count)
-            await asyncio.sleep(MEASURE_S)
-
-    async def _count(self) -> None:
-        async with self._database.transaction() as tx:
-            metrics.DELIVERIES_DUE.set(await queue.count_due(tx, self._clock.now()))
-
     async def _set_aside(self, endpoint: Waiting) -> None:
         self._return(self._backlog.drop(endpoint.endpoint_id))
         async with self._database.transaction() as tx:
-            await queue.set_aside(tx, self._self.id, endpoint, self._clock.now())
+            await queue.set_aside(tx, self._life.id, endpoint, self._clock.now())
 
     def _due(self, endpoints: Sequence[str]) -> None:
         self._more.update(endpoint for endpoint in endpoints if endpoint)
@@ -193,15 +162,14 @@ class Dispatcher:
 
     async def _lease_once(self) -> None:
         rooms = self._choose()
-        owner = self._self.id
+        owner = self._life.id
         async with self._database.transaction() as tx:
             if self._lease_lost:
                 await queue.release_unknown(tx, owner, self._known())
-            await self._release(tx)
             rows = await queue.lease(tx, owner, rooms, self._clock.now()) if rooms else []
             await self._refresh(tx, {row.endpoint_id for row in rows})
         self._lease_lost = False
-        if owner == self._self.id:
+        if owner == self._life.id:
             self._accept(rows, dict(rooms))
 
     async def _refresh(self, tx: Tx, endpoints: set[str]) -> None:
@@ -247,7 +215,7 @@ class Dispatcher:
             self._start(*taken, self._group)
 
     def _next(self) -> tuple[Leased, Slot] | None:
-        if self._stopping or self._self.silent:
+        if self._stopping or self._life.silent:
             return None
         return self._backlog.take(asyncio.get_running_loop().time())
 
@@ -289,9 +257,8 @@ class Dispatcher:
             self._return(self._backlog.drop(target.id))
 
     def _return(self, rows: Sequence[Leased]) -> None:
-        if rows:
-            self._give_back += [row.id for row in rows if row.owner == self._self.id]
-            self._more.add(rows[0].endpoint_id)
+        self._returned += rows
+        self._more.update(row.endpoint_id for row in rows[:1])
 
     async def _unless_down(self, step: Callable[[], Awaitable[None]]) -> bool:
         """Whether the step was done; False when the database is away."""

@@ -1,13 +1,16 @@
 """Ledger: what was booked, stated by the ledger in the transaction that booked it."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import topics
 from contracts.events.base import EventData
 from contracts.events.credits import GrantSource
-from contracts.types import Count, Instant, LongText, MicroCredits, PositiveMicroCredits, Text
+from contracts.types import INT64_MAX, Instant, LongText, MicroCredits, PositiveMicroCredits, Text
+
+Sum = Annotated[int, Field(strict=True, ge=0, le=INT64_MAX)]
+"""A sum or a product of what an event may hold: larger than any `Count`, within 64 bits."""
 
 
 class BookedLine(BaseModel):
@@ -68,17 +71,17 @@ class ChargeBookedV1(LedgerFact):
     event_source: Text
     event_id: Text
     used_at: Instant
-    amount_micros: Count
-    from_debt_micros: Count = 0
+    amount_micros: Sum
+    from_debt_micros: Sum = 0
     price_version: int
     service: Text
     provider: Text | None = None
     model: Text | None = None
     user: Text | None = None
     team: Text | None = None
-    input_tokens: Count = 0
-    output_tokens: Count = 0
-    total_tokens: Count = 0
+    input_tokens: Sum = 0
+    output_tokens: Sum = 0
+    total_tokens: Sum = 0
     lines: tuple[BookedLine, ...] = ()
 
 
@@ -99,7 +102,7 @@ class GrantBookedV1(LedgerFact):
     grant_id: Text
     source: GrantSource
     amount_micros: PositiveMicroCredits
-    repaid_debt_micros: Count = 0
+    repaid_debt_micros: Sum = 0
     expires_at: Instant | None = None
     reason: LongText | None = None
 

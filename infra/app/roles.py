@@ -18,6 +18,7 @@ from infra.app.server import serve
 from infra.http.addresses import AddressPolicy
 from infra.http.sender import Sender
 from infra.ids import new_id
+from infra.ops.booked_through import booked_through
 from infra.ops.dead_letters import count_parked
 from infra.ops.reconcile import reconcile
 from infra.ops.sweeper import Step, sweep
@@ -69,11 +70,11 @@ async def _relay(hub: Hub, stop: asyncio.Event) -> None:
 
 
 async def _sweeper(hub: Hub, stop: asyncio.Event) -> None:
-    async def expire() -> object:
-        return await expire_grants(hub.database, hub.clock)
-
-    async def activate() -> object:
-        return await activate_grants(hub.database, hub.clock)
+    async def lots() -> None:
+        through = await booked_through(hub.database, hub.log_reader, hub.clock)
+        if through is not None:
+            await activate_grants(hub.database, hub.clock, through=through)
+            await expire_grants(hub.database, hub.clock, through=through)
 
     async def compare() -> object:
         return await reconcile(hub.reconcile_deps(), since_marks=True)
@@ -82,8 +83,7 @@ async def _sweeper(hub: Hub, stop: asyncio.Event) -> None:
         return await count_parked(hub.database)
 
     steps = (
-        Step("expire grants", LOTS_EVERY_S, expire),
-        Step("activate grants", LOTS_EVERY_S, activate),
+        Step("begin and end grants", LOTS_EVERY_S, lots),
         Step("count dead letters", COUNT_EVERY_S, count),
         Step("reconcile", hub.settings.reconcile_every_s, compare),
     )

@@ -9,18 +9,18 @@ data instead), one partition's unread records delaying the others by a fetch (th
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream import AckPolicy, FastStream
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 
 from contracts.errors import BrokerUnavailable, Unavailable
 from contracts.topics import Topic
+from infra.kafka.consumer import PatientConsumer, Tuning
 from infra.kafka.log import LogRecord
 from infra.kafka.options import KafkaOptions
 
@@ -30,38 +30,12 @@ Places = Mapping[tuple[str, int], int]
 OnBatch = Callable[[Sequence[LogRecord]], Awaitable[None]]
 OnAssign = Callable[[set[tuple[str, int]]], Awaitable[Places]]
 
-_POLL_MS: Final = 500
-_NEVER_S: Final = 1e9
 _COMMIT_S: Final = 10.0
 _HAND_OVER_S: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """What a group member may be told to do otherwise; all times in milliseconds."""
-
-    max_records: int = 1_000
-    session_timeout_ms: int = 10_000
-    heartbeat_interval_ms: int = 1_000
-    max_poll_interval_ms: int = 300_000
-    fetch_bytes: int = 1024 * 1024
-    drain_ms: int = 12_000
-
-    def consumer_arguments(self) -> dict[str, Any]:
-        """What the aiokafka consumer is given."""
-        return {
-            "enable_auto_commit": False,
-            "auto_offset_reset": "earliest",
-            "fetch_max_wait_ms": _POLL_MS,
-            "max_partition_fetch_bytes": self.fetch_bytes,
-            "session_timeout_ms": self.session_timeout_ms,
-            "rebalance_timeout_ms": self.session_timeout_ms,
-            "heartbeat_interval_ms": self.heartbeat_interval_ms,
-            "max_poll_interval_ms": self.max_poll_interval_ms,
-            "consumer_timeout_ms": 1_000,
-        }
+__all__ = ["GroupMember", "OnAssign", "OnBatch", "Places", "Tuning"]
 
 
 class GroupMember:
@@ -91,7 +65,7 @@ class GroupMember:
         self.assignments = 0
         self._at_rest = asyncio.Event()
         self._at_rest.set()
-        self._consumer: _Consumer | None = None
+        self._consumer: PatientConsumer | None = None
         self.failed = asyncio.Event()
         self.error: BaseException | None = None
         self.app = FastStream(self._broker(), logger=None)
@@ -176,7 +150,7 @@ class GroupMember:
         self.error = self.error or error
         self.failed.set()
 
-    def _running(self) -> "_Consumer":
+    def _running(self) -> PatientConsumer:
         if self._consumer is None:
             raise RuntimeError("the group member was not started")
         return self._consumer
@@ -209,9 +183,9 @@ class GroupMember:
         subscriber(self._consume)
         return broker
 
-    def _build_consumer(self, **arguments: Any) -> "_Consumer":
+    def _build_consumer(self, **arguments: Any) -> PatientConsumer:
         mine = self._options.client_arguments() | self.tuning.consumer_arguments()
-        self._consumer = _Consumer(self, **arguments | mine)
+        self._consumer = PatientConsumer(self.group, self._placed, self.failed, self.fail, **arguments | mine)
         return self._consumer
 
     async def _consume(self, raw: Sequence[Any]) -> None:
@@ -253,56 +227,6 @@ class GroupMember:
                 return
             consumer.put_back(self._named(wanted))
         self._placed.set()
-
-
-class _Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
-    """aiokafka's consumer whose polls wait for records, and hand over none while partitions move."""
-
-    def __init__(self, member: GroupMember, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._member = member
-
-    async def start(self) -> None:
-        await super().start()
-        # A fetch for the other partitions, sent while one still has unread records, would keep that one waiting for
-        # up to `fetch_max_wait_ms` afterwards: aiokafka has one fetch a broker under way. So they go together.
-        self._fetcher._prefetch_backoff = _NEVER_S
-
-    async def getmany(self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None) -> Any:
-        member = self._member
-        if member.error is not None:
-            raise ConsumerStoppedError
-        try:
-            if not member._placed.is_set():
-                await self._until_placed()
-            records = await super().getmany(*partitions, timeout_ms=_POLL_MS, max_records=max_records)
-        except ConsumerStoppedError:
-            raise
-        except KafkaError as error:
-            if not error.retriable:
-                member.fail(error)
-                raise ConsumerStoppedError from error
-            _log.warning("kafka.poll.failed", consumer=member.group, reason=str(error))
-            await asyncio.sleep(_POLL_MS / 1000)
-            return {}
-        if records and not member._placed.is_set():
-            self.put_back((place, found[0].offset) for place, found in records.items())
-            return {}
-        return records
-
-    def put_back(self, places: Iterable[tuple[TopicPartition, int]]) -> None:
-        """Reads on from the lowest of these offsets of each partition that is still its own."""
-        lowest: dict[TopicPartition, int] = {}
-        for place, offset in places:
-            lowest[place] = min(offset, lowest.get(place, offset))
-        for place, offset in lowest.items():
-            with contextlib.suppress(IllegalStateError):
-                self.seek(place, offset)
-
-    async def _until_placed(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_POLL_MS / 1000):
-                await self._member._placed.wait()
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types

@@ -206,12 +206,18 @@ async def set_aside(tx: Tx, dispatcher: UUID, endpoint: Waiting, now: datetime) 
     await connection.execute(_SET_ASIDE, dispatcher, now - DEAD_AFTER, now, state, why, endpoint.endpoint_id)
 
 
-async def release(tx: Tx, dispatcher: UUID, ids: Sequence[UUID]) -> None:
-    """Gives leased rows back untouched: no attempt is counted."""
-    connection = await raw(tx)
-    await connection.execute(
-        "UPDATE webhook_deliveries SET lease_owner = NULL WHERE id = ANY ($1) AND lease_owner = $2", ids, dispatcher
-    )
+async def release(tx: Tx, leased: Sequence[Leased]) -> None:
+    """Gives leased rows back untouched: no attempt is counted. A lease that has passed on meanwhile stays."""
+    if leased:
+        connection = await raw(tx)
+        await connection.execute(
+            "UPDATE webhook_deliveries d SET lease_owner = NULL"
+            " FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS r (id, owner, fencing)"
+            " WHERE d.id = r.id AND d.lease_owner = r.owner AND d.fencing = r.fencing",
+            [row.id for row in leased],
+            [row.owner for row in leased],
+            [row.fencing for row in leased],
+        )
 
 
 async def release_unknown(tx: Tx, dispatcher: UUID, known: Sequence[UUID]) -> None:

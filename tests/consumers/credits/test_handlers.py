@@ -170,6 +170,8 @@ async def test_the_largest_ids_and_counts_that_the_front_door_takes_are_booked(l
     data = UsageRecordedV1(service=long, model=long, user=long, team=long, **tokens)
     await ledger.handle(batch(record(data, long, source=long[::-1])))
     assert [row.amount_micros for row in await ledger.statement()] == [4 * 10**16]
+    stated = [told for _, told in await ledger.stated() if isinstance(told, events.ChargeBookedV1)]
+    assert [told.amount_micros for told in stated] == [4 * 10**16]
 
 
 async def test_what_the_ledger_states_is_in_the_catalogue_and_names_its_cause(ledger: Ledger) -> None:

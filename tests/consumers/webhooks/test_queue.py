@@ -143,7 +143,7 @@ async def test_what_is_given_back_keeps_its_attempts_and_can_be_leased_again(
     dispatcher = await _dispatcher(database, clock)
     leased = await _lease(database, dispatcher, endpoint, 10, clock)
     async with database.transaction() as tx:
-        await queue.release(tx, dispatcher, [row.id for row in leased])
+        await queue.release(tx, leased)
     again = await _lease(database, dispatcher, endpoint, 10, clock)
     assert [(row.id, row.attempts) for row in again] == [(row.id, 0) for row in leased]
 
@@ -180,3 +180,17 @@ async def test_attempts_cannot_be_edited(database: Database, endpoint: str, cloc
     await _record(database, _result(leased, clock))
     with pytest.raises(DBAPIError, match="append-only"):
         await rows(database, "UPDATE webhook_attempts SET status = 500")
+
+
+async def test_giving_back_a_row_whose_lease_has_passed_on_changes_nothing(
+    database: Database, endpoint: str, clock: FakeClock
+) -> None:
+    dispatcher, other = await _dispatcher(database, clock, "one"), await _dispatcher(database, clock, "two")
+    stale = await _lease(database, dispatcher, endpoint, 100, clock)
+    async with database.transaction() as tx:
+        await queue.release(tx, stale)
+    fresh = await _lease(database, dispatcher, endpoint, 100, clock)
+    async with database.transaction() as tx:
+        await queue.release(tx, stale)
+    assert await _lease(database, other, endpoint, 100, clock) == []
+    assert await _record(database, _result(fresh[0], clock)) == {fresh[0].id}
