@@ -32,7 +32,7 @@ from contracts.rules.chain import first_hash, next_hash
 from contracts.rules.credits import State, book
 from contracts.rules.grants import Grant
 from contracts.rules.price_seeds import SEED_PRICES
-from contracts.rules.pricing import PriceBook, rate
+from contracts.rules.pricing import rate
 from contracts.topics import USAGE
 from infra.ids import new_uuid
 from infra.kafka.log import LogRecord
@@ -79,7 +79,7 @@ def decoding(raw: list[LogRecord]) -> Iterator[Step]:
 def booking(batch: list[Record]) -> Iterator[Step]:
     """What the ledger works out between reading and writing."""
     now = datetime.now(UTC)
-    books = (PriceBook(1, now.replace(year=2020), SEED_PRICES.prices if hasattr(SEED_PRICES, "prices") else SEED_PRICES),)
+    books = (SEED_PRICES,)
     incoming = in_log_order(batch)
     entries = {entry.fact.id: entry for entry in (entry_of(one, books) for one in incoming)}
     facts = [entry.fact for entry in entries.values()]

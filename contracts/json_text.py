@@ -10,7 +10,7 @@ from contracts.json_faults import MAX_DEPTH, pointer
 from contracts.types import INT64_MAX
 
 _KEYS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+:')
-_SPACED_COLONS: Final = (b" :", b"\n:", b"\r:", b"\t:")
+_TO_SPACES: Final = bytes.maketrans(b"\n\r\t", b"   ")
 
 __all__ = ["MAX_DEPTH", "dump", "parse", "pointer"]
 
@@ -42,7 +42,7 @@ def _has_keys(raw: bytes, keys: int) -> bool:
     Every key ends with a quote and a colon, so unless white space stands between them the text has at most as many
     keys as it has `":`. Only when that is too many are the keys themselves counted.
     """
-    if raw.count(b'":') == keys and not any(spaced in raw for spaced in _SPACED_COLONS):
+    if raw.count(b'":') == keys and b" :" not in raw.translate(_TO_SPACES):
         return True
     return len(_KEYS.findall(raw)) == keys
 

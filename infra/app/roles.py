@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Final
 
 from api.app import create_app
@@ -22,12 +23,15 @@ from infra.ops.booked_through import booked_through
 from infra.ops.dead_letters import count_parked
 from infra.ops.reconcile import reconcile
 from infra.ops.sweeper import Step, sweep
+from infra.postgres import idempotency
 from producers.outbox import relay
 
 Role = Callable[[Hub, asyncio.Event], Awaitable[None]]
 
 LOTS_EVERY_S: Final = 1.0
 COUNT_EVERY_S: Final = 15.0
+FORGET_EVERY_S: Final = 600.0
+IDEMPOTENCY_KEPT: Final = timedelta(hours=24)
 
 
 async def run_api(hub: Hub, listener: socket.socket, stop: asyncio.Event) -> None:
@@ -82,9 +86,14 @@ async def _sweeper(hub: Hub, stop: asyncio.Event) -> None:
     async def count() -> object:
         return await count_parked(hub.database)
 
+    async def forget() -> None:
+        async with hub.database.transaction() as tx:
+            await idempotency.purge(tx, hub.clock.now() - IDEMPOTENCY_KEPT)
+
     steps = (
         Step("begin and end grants", LOTS_EVERY_S, lots),
         Step("count dead letters", COUNT_EVERY_S, count),
+        Step("forget idempotency keys", FORGET_EVERY_S, forget),
         Step("reconcile", hub.settings.reconcile_every_s, compare),
     )
     await sweep(steps, stop)

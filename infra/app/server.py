@@ -90,6 +90,7 @@ async def serve(app: Any, listener: socket.socket, stop: asyncio.Event) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=DRAIN_S,
             backlog=2048,

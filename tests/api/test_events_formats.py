@@ -4,7 +4,7 @@ import gzip
 import json
 
 import pytest
-from cloudevents.v1.conversion import to_binary, to_structured
+from cloudevents.v1.conversion import to_binary, to_json, to_structured
 from cloudevents.v1.http import CloudEvent
 
 from contracts import topics
@@ -43,6 +43,15 @@ async def test_the_official_client_sends_structured_and_binary_events(api: Api) 
     assert stored["é-1 %"].subject == "Zoë"
     assert stored["two"].model_extra == {"myext": "x"}
     assert stored["two"].data == USAGE == stored["é-1 %"].data
+
+
+async def test_the_official_clients_events_are_taken_as_a_batch(api: Api) -> None:
+    events = [CloudEvent({"id": f"b-{n}", "source": "urn:sdk", "type": "usage.recorded.v1"}, USAGE) for n in range(3)]
+    body = b"[" + b",".join(to_json(one) for one in events) + b"]"
+    answer = await api.send(body, "application/cloudevents-batch+json")
+    assert [result["status"] for result in answer.json()["data"]["results"]] == ["accepted"] * 3
+    stored = await api.published()
+    assert [(found.id, found.data) for found in stored] == [(f"b-{n}", USAGE) for n in range(3)]
 
 
 async def test_binary_headers_are_percent_decoded(api: Api) -> None:

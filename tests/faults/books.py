@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
@@ -30,11 +30,15 @@ READERS: Final[dict[str, tuple[Topic, ...]]] = {
     "aihub.deadletters": (topics.DEAD_LETTERS,),
 }
 
-_CHARGES = "SELECT organization_id, event_id, count(*) AS n FROM ledger_transactions WHERE event_source = $1 GROUP BY 1, 2"
+_CHARGES = (
+    "SELECT organization_id, event_id, count(*) AS n FROM ledger_transactions WHERE event_source = $1 GROUP BY 1, 2"
+)
 _INBOX = "SELECT organization_id, event_id, input_tokens, output_tokens FROM inbox WHERE source = $1"
 _USAGE = """SELECT organization_id, event_id, toInt64(count()) AS n, toInt64(sum(input_tokens)) AS input,
             toInt64(sum(output_tokens)) AS output FROM usage WHERE source = {source:String} GROUP BY 1, 2"""
-_CHARGED = "SELECT organization_id, event_id, toInt64(count()) AS n FROM charges WHERE source = {source:String} GROUP BY 1, 2"
+_CHARGED = (
+    "SELECT organization_id, event_id, toInt64(count()) AS n FROM charges WHERE source = {source:String} GROUP BY 1, 2"
+)
 _WAITING = """SELECT (SELECT count(*) FROM outbox) +
               (SELECT count(*) FROM webhook_deliveries WHERE state = 'pending')"""
 
@@ -101,7 +105,9 @@ async def _converge(hub: Installation, direct: Hub, within_s: float, verdict: Ve
             verdict.wrong.append(f"not converged within {within_s:g} s: {last}")
             return
         try:
-            behind = {group: sum((await direct.log_reader.lag(group, read)).values()) for group, read in READERS.items()}
+            behind = {
+                group: sum((await direct.log_reader.lag(group, read)).values()) for group, read in READERS.items()
+            }
             async with asyncio.timeout(5):
                 connection = await asyncpg.connect(hub.dsn)
                 waiting = await connection.fetchval(_WAITING)
@@ -147,6 +153,7 @@ async def _trails(
     wanted = {(place.topic, place.partition, place.offset) for place in record.conflicts} | poison
     verdict.lost += [f"dead letter of {place} is missing" for place in sorted(wanted) if not parked[CREDITS, place]]
     trail = await connection.fetch(
-        "SELECT organization_id, event_id, count(*) FROM audit_trail WHERE event_source = $1 GROUP BY 1, 2", record.source
+        "SELECT organization_id, event_id, count(*) FROM audit_trail WHERE event_source = $1 GROUP BY 1, 2",
+        record.source,
     )
     verdict.compare("the trail", record.logins, {(row[0], row[1]): row[2] for row in trail})

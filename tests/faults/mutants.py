@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from tests.faults.points import replace
 from tests.faults.plans import Plan
+from tests.faults.points import replace
 
 Apply = Callable[[], None]
 
@@ -99,7 +99,7 @@ def _swallowed_handler_error() -> None:
         async def handled(self: Any, batch: Any) -> Any:
             try:
                 return await original(self, batch)
-            except Exception:
+            except Exception:  # noqa: BLE001 - the bug
                 return []
 
         return handled
@@ -161,7 +161,8 @@ def _memory_only_dedup() -> None:
 
 def _body_hash_ignored() -> None:
     replace(
-        "consumers.credits.handlers:sort_out", lambda original: lambda incoming, known: (original(incoming, known)[0], [])
+        "consumers.credits.handlers:sort_out",
+        lambda original: lambda incoming, known: (original(incoming, known)[0], []),
     )
 
 

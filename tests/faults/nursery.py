@@ -92,7 +92,7 @@ def _fork(command: dict[str, Any], inherited: tuple[int, int]) -> int:
         _redirect(command["out"], command["err"])
         os.environ.update(command["env"])
         code = _run(command["argv"], command["patches"])
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the last thing that a child does
         traceback.print_exc()
     finally:
         sys.stdout.flush()

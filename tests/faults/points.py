@@ -22,7 +22,9 @@ class Point(NamedTuple):
 
 POINTS: Final[dict[str, Point]] = {
     "before_produce": Point("api", "infra.kafka.producer:Producer._send", "before", "judged, nothing sent"),
-    "after_ack": Point("api", "infra.kafka.producer:Producer.send", "after", "the broker has it, the client has no answer"),
+    "after_ack": Point(
+        "api", "infra.kafka.producer:Producer.send", "after", "the broker has it, the client has no answer"
+    ),
     "credits_in_transaction": Point("credits", "infra.postgres.ledger_write:advance", "after", "all rows, no commit"),
     "credits_before_balances": Point("credits", "infra.postgres.ledger_write:set_balances", "before", "half the rows"),
     "credits_before_offset": Point("credits", _COMMIT, "before", "database committed, offset not"),

@@ -1,6 +1,7 @@
 """One run: an installation under load, faults done to it, and the verdict."""
 
 import asyncio
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -43,6 +44,22 @@ class Run:
         self.kills[role] += 1
         await self.hub.kill(role, point=point, nth=nth)
         return wound
+
+    async def terminate_role(self, role: str, *, again: bool = True) -> None:
+        """SIGTERM: it must drain and exit with 0 within 15 s; back afterwards."""
+        child = self.hub.roles.pop(role)
+        armed = child in self.hub.expected
+        if (code := await child.terminate()) != 0 and not armed:
+            self.problems.append(f"{role} ended with {code} after SIGTERM; see {child.log}")
+        if again:
+            await self.hub.start(role)
+
+    async def disarm(self) -> None:
+        """Processes that wait for their point are replaced by ones that have none."""
+        for role, child in list(self.hub.roles.items()):
+            child.signal(signal.SIGCONT)
+            if child in self.hub.expected:
+                await self.terminate_role(role)
 
     async def kill_engine(self, engine: str) -> Wound:
         """kill -9 of an engine, and its return."""

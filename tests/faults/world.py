@@ -1,4 +1,4 @@
-"""The world of a fault run: real engines, a ClickHouse front, and installations of the hub with every role a process."""
+"""The world of a fault run: real engines, a ClickHouse front, installations of the hub with every role a process."""
 
 import asyncio
 import itertools
@@ -41,6 +41,7 @@ class World:
     bootstrap: str = ""
     front: Child | None = None
     kafka_replication: int = 1
+    one_engine: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def start_clickhouse(self) -> None:
         """The ClickHouse front on its port, answering; the data of the one before is kept."""
@@ -96,6 +97,7 @@ class Installation:
     crashes: list[str] = field(default_factory=list)
     expected: set[Child] = field(default_factory=set)
     armed: dict[str, tuple[str, int]] = field(default_factory=dict)
+    minds_expected: bool = True
 
     @property
     def settings(self) -> Settings:
@@ -150,16 +152,17 @@ class Installation:
 
     async def kill(self, role: str, *, point: str | None = None, nth: int = 1) -> Child:
         """kill -9 and a new process at once."""
-        child = self.roles[role]
-        self.expected.add(child)
+        child = self.roles.pop(role)
         await child.kill()
         return await self.start(role, point=point, nth=nth)
 
     async def mind(self) -> None:
-        """Starts again what ended; runs until cancelled."""
+        """Starts again what ended (`minds_expected`: also at a point); runs until cancelled."""
         while True:
             for role, child in list(self.roles.items()):
-                if not child.alive and self.roles[role] is child:
+                if not child.alive and self.roles.get(role) is child:
+                    if child in self.expected and not self.minds_expected:
+                        continue
                     if child not in self.expected:
                         self.crashes.append(f"{role} ended by itself with code {child.code}; see {child.log}")
                         await asyncio.sleep(CRASH_PAUSE_S)

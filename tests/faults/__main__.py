@@ -1,0 +1,87 @@
+"""`python -m tests.faults [--seed n] [--kills n] [--mutant name] [--scenario name] [--result FILE]`.
+
+Exit code 0 when nothing was lost or doubled and the books balance; 1 otherwise, and when a mutant was caught.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import random
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from infra.telemetry.logs import configure_logs
+from tests.faults.driver import Limits, long_form
+from tests.faults.mutants import MUTANTS
+from tests.faults.scenario import hunt
+from tests.faults.scenarios import SCENARIOS
+from tests.faults.world import start_world
+
+
+def quiet() -> None:
+    """Only errors: engines that are away are what this is about."""
+    configure_logs("faults", level="ERROR", stream=sys.stderr)
+    for name in ("aiokafka", "clickhouse_connect", "clickhouse_connect.driver", "asyncio", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+async def _run(arguments: argparse.Namespace, home: Path) -> tuple[dict[str, Any], bool]:
+    if arguments.scenario and SCENARIOS[arguments.scenario].own_world:
+        return await SCENARIOS[arguments.scenario].in_own_world(home, arguments.seed)
+    async with start_world(home) as world:
+        if arguments.mutant:
+            is_caught = await hunt(world, arguments.mutant, arguments.seed, say)
+            return {"mutant": arguments.mutant, "caught": is_caught, "seed": arguments.seed}, not is_caught
+        if arguments.scenario:
+            return await SCENARIOS[arguments.scenario].in_world(world, arguments.seed)
+        limits = Limits(arguments.kills, arguments.seconds, arguments.session_ms or None)
+        result = await long_form(world, arguments.seed, limits, say)
+        return result, good(result)
+
+
+def good(result: dict[str, Any]) -> bool:
+    """Whether the run proves what it should."""
+    return bool(result["reconcile_clean"]) and not (result["lost"] or result["doubled"] or result["wrong"])
+
+
+def main() -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=1800, help="stop killing after this long")
+    parser.add_argument(
+        "--session-ms", type=int, default=3_000, help="consumers' session timeout; 0: the product's own"
+    )
+    parser.add_argument("--mutant", choices=sorted(MUTANTS))
+    parser.add_argument("--scenario", choices=sorted(SCENARIOS))
+    parser.add_argument("--result", type=Path)
+    parser.add_argument("--home", type=Path, help="keep everything there; default: a temporary directory")
+    arguments = parser.parse_args()
+    quiet()
+    home = arguments.home or Path(tempfile.mkdtemp(prefix="aihub-faults-"))
+    ended = False
+    try:
+        result, ended = asyncio.run(_run(arguments, home))
+    finally:
+        if ended and arguments.home is None:
+            shutil.rmtree(home, ignore_errors=True)
+        else:
+            say(f"logs: {home}")
+    text = json.dumps(result, indent=2)
+    print(text)
+    if arguments.result is not None:
+        arguments.result.write_text(text + "\n")
+    return 0 if ended else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""The long form: everything is killed all the time, each role and engine at its own pace, until enough were killed."""
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from infra.app.roles import ROLES
+from tests.faults import disturb, points
+from tests.faults.client import Mix
+from tests.faults.healing import FELT
+from tests.faults.run import Run, under_load
+from tests.faults.world import ENGINES, World, install
+
+POINTED: Final = 0.6
+"""How often a role dies at a named point, not at a random instant."""
+PATIENCE_S: Final = 12.0
+"""How long a role may take to come to its point; then it is killed wherever it is."""
+LIFE_S: Final[dict[str, tuple[float, float]]] = {
+    "kafka": (10.0, 20.0),
+    "postgres": (6.0, 15.0),
+    "clickhouse": (6.0, 15.0),
+    "api": (1.5, 4.0),
+    "sweeper": (3.0, 9.0),
+    "audit": (3.0, 9.0),
+    "deadletters": (2.0, 6.0),
+}
+"""How long they live after they have healed."""
+ROLE_LIFE_S: Final = (0.3, 2.0)
+STOPPED_S: Final = 1.5
+"""A stopped process sleeps for so many session timeouts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a run is over; sessions of consumers (None: the product's own 10 s)."""
+
+    kills: int = 100
+    seconds: float = 900.0
+    session_ms: int | None = 3_000
+
+
+@dataclass
+class Driver:
+    """Does the faults; one task a role, an engine and a kind of disturbance."""
+
+    run: Run
+    seed: int
+    limits: Limits
+    say: Callable[[str], None]
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def drive(self) -> None:
+        """Returns when enough were killed, or the time is over."""
+        reapers = [self._reap_role(role) for role in ROLES] + [self._reap_engine(engine) for engine in ENGINES]
+        others = [self._disturb(name, every) for name, every in disturb.EVERY_S.items()]
+        async with asyncio.TaskGroup() as tasks:
+            for work in (*reapers, *others, self._report()):
+                tasks.create_task(work)
+
+    def _chance(self, name: str) -> random.Random:
+        return random.Random(f"{self.seed} {name}")
+
+    async def _lived(self, seconds: float) -> bool:
+        """Whether there is still something to do after so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.enough.wait()
+        except TimeoutError:
+            return True
+        return False
+
+    async def _reap_role(self, role: str) -> None:
+        chance = self._chance(role)
+        while await self._lived(chance.uniform(*LIFE_S.get(role, ROLE_LIFE_S))):
+            child = self.run.hub.roles.get(role)
+            if child is not None and child in self.run.hub.expected:
+                await asyncio.wait({child.ended}, timeout=PATIENCE_S)
+            elif child is not None and chance.random() < 0.15:
+                await self._gently(role, chance)
+                continue
+            point = chance.choice(found) if (found := points.of_role(role)) and chance.random() < POINTED else None
+            wound = await self._kill(role, point, chance.randint(1, 4))
+            await self._healed(wound, 30.0)
+
+    async def _kill(self, role: str, point: str | None, nth: int) -> Any:
+        """Kills the role unless it has killed itself; its successor has the point armed."""
+        child = self.run.hub.roles.get(role)
+        at_point = child is not None and not child.alive
+        self.run.faults["at a named point" if at_point else "at a random instant"] += 1
+        return await self.run.kill_role(role, point=point, nth=nth)
+
+    async def _gently(self, role: str, chance: random.Random) -> None:
+        """SIGSTOP for longer than the session, or SIGTERM, which must drain within 15 s."""
+        wound = self.run.healing.wound(role)
+        child = self.run.hub.roles[role]
+        if chance.random() < 0.5:
+            self.run.faults["stopped and continued"] += 1
+            child.signal(signal.SIGSTOP)
+            await self._lived((self.limits.session_ms or 10_000) / 1000 * STOPPED_S)
+            child.signal(signal.SIGCONT)
+        else:
+            self.run.faults["terminated"] += 1
+            await self.run.terminate_role(role)
+        await self._healed(wound, 30.0)
+
+    async def _reap_engine(self, engine: str) -> None:
+        chance = self._chance(engine)
+        while await self._lived(chance.uniform(*LIFE_S[engine])):
+            async with self.run.world.one_engine:
+                wound = await self.run.kill_engine(engine)
+                await self._healed(wound, 30.0)
+
+    async def _healed(self, wound: Any, within_s: float) -> None:
+        """Waits for it, but goes on without it: that many faults at once are part of the run."""
+        if FELT.get(wound.target):
+            waiting = {asyncio.create_task(wound.healed.wait()), asyncio.create_task(self.enough.wait())}
+            await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+
+    async def _disturb(self, name: str, every: tuple[float, float]) -> None:
+        chance = self._chance(name)
+        while await self._lived(chance.uniform(*every)):
+            self.run.faults[name] += 1
+            await disturb.DISTURBANCES[name](self.run, chance)
+
+    async def _report(self) -> None:
+        began, said = time.monotonic(), 0
+        while not self.enough.is_set():
+            kills, seconds = sum(self.run.kills.values()), time.monotonic() - began
+            if kills >= self.limits.kills or seconds > self.limits.seconds:
+                self.enough.set()
+            if kills - said >= 20 or self.enough.is_set():
+                said = kills
+                self.say(f"{kills} kills in {seconds:.0f} s, {len(self.run.record.accepted)} events accepted")
+            if self.run.load is not None and self.run.load.done():
+                self.enough.set()
+                self.run.load.result()
+            await asyncio.sleep(0.1)
+
+
+async def long_form(world: World, seed: int, limits: Limits, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """Kills until the limits are reached, heals, converges, compares; the figures."""
+    say(f"seed {seed}")
+    hub = await install(world, session_ms=limits.session_ms)
+    async with under_load(world, hub, seed, Mix(requests_s=10)) as run:
+        await asyncio.sleep(1)
+        began = time.monotonic()
+        hub.minds_expected = False
+        await Driver(run, seed, limits, say).drive()
+        minutes = (time.monotonic() - began) / 60
+        hub.minds_expected = True
+        say("healing")
+        await run.disarm()
+        verdict = await run.end()
+        result = run.result(verdict, seed)
+        return result | {
+            "kills_total": sum(run.kills.values()),
+            "kills_a_minute": round(sum(run.kills.values()) / minutes, 1),
+            "session_ms": limits.session_ms or 10_000,
+        }
