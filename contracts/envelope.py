@@ -17,6 +17,7 @@ from contracts.types import Instant, Text
 CONTENT_TYPE: Final = "application/cloudevents+json"
 BATCH_CONTENT_TYPE: Final = "application/cloudevents-batch+json"
 MAX_EXTENSIONS: Final = 16
+_PLAIN: Final = frozenset((str, int, bool, type(None)))
 
 AttributeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,20}$")]
 
@@ -64,7 +65,7 @@ def body_hash(event_type: str, subject: str | None, data: dict[str, Any]) -> byt
 
 def _in_order(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _in_order(value[key]) for key in sorted(value)}
+        return {key: item if type(item) in _PLAIN else _in_order(item) for key, item in sorted(value.items())}
     if isinstance(value, list):
         return [_in_order(item) for item in value]
     if isinstance(value, float) and value.is_integer():

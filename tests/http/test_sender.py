@@ -4,9 +4,9 @@ import asyncio
 import gzip
 import ssl
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import trustme
 from aiohttp import web
 
 from infra.http.addresses import AddressPolicy
@@ -15,7 +15,7 @@ from tests.http.test_guard import _answers
 from tests.support.far_end import FarEnd, hanging, status
 
 LOOPBACK = AddressPolicy.allowing(["127.0.0.0/8"])
-TLS = Path(__file__).parent / "tls"
+AUTHORITY = trustme.CA()
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ async def test_a_name_server_that_hangs_holds_up_nobody_else(far_end: FarEnd) ->
 
 def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "hooks.pem", TLS / "hooks.key")
+    AUTHORITY.issue_cert("hooks.test").configure_cert(context)
     return context
 
 
@@ -164,7 +164,9 @@ def _context() -> ssl.SSLContext:
 async def test_tls_is_verified_by_name_though_the_connection_goes_to_an_address(
     name: str, trusted: bool, status_code: int | None
 ) -> None:
-    tls = ssl.create_default_context(cafile=str(TLS / "hooks.pem") if trusted else None)
+    tls = ssl.create_default_context()
+    if trusted:
+        AUTHORITY.configure_trust(tls)
     async with FarEnd.running(tls=_context()) as far_end:
         async with Sender(LOOPBACK, deadline_s=2, tls=tls, lookup=_answers(["127.0.0.1"])) as sender:
             reply = await sender.post(f"https://{name}:{far_end.port}/", b"{}", {})
