@@ -64,9 +64,9 @@ async def write(connection: asyncpg.Connection, pages: Sequence[Page]) -> list[f
         async with connection.transaction():
             for table, columns, rows in page.new:
                 await connection.copy_records_to_table(table, columns=columns, records=rows)
-            await connection.execute(GRANTS, *page.grants)
-            await connection.execute(ACCOUNTS, *page.accounts)
-            await connection.execute(HEADS, *page.heads)
+            for sql, columns in ((GRANTS, page.grants), (ACCOUNTS, page.accounts), (HEADS, page.heads)):
+                if columns:
+                    await connection.execute(sql, *columns)
             await connection.execute(PROGRESS, *page.progress)
         ends.append(time.monotonic())
     return ends

@@ -4,15 +4,20 @@ import asyncio
 import queue
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind
 
 from contracts.errors import AnalyticsUnavailable, ConfigError
 from infra.clickhouse.errors import analytics_errors
+
+_tracer = trace.get_tracer("aihub.clickhouse")
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -113,7 +118,8 @@ class ClickHouse:
         def read(client: Client) -> list[Row]:
             return list(client.query(sql, parameters=dict(params or {})).named_results())
 
-        return await self._run(read, deadline_s)
+        with self._span("query", sql):
+            return await self._run(read, deadline_s)
 
     async def insert(
         self, table: str, columns: Sequence[Sequence[Any]], names: Sequence[str], types: Sequence[str]
@@ -123,7 +129,8 @@ class ClickHouse:
         def write(client: Client) -> None:
             client.insert(table, columns, column_names=names, column_type_names=types, column_oriented=True)
 
-        await self._run(write, DEADLINE_S)
+        with self._span("insert", table):
+            await self._run(write, DEADLINE_S)
 
     async def command(
         self, sql: str, params: Mapping[str, Any] | None = None, *, deadline_s: float = DEADLINE_S
@@ -165,6 +172,16 @@ class ClickHouse:
                 self._free.get_nowait().close()
 
         await asyncio.to_thread(finish)
+
+    def _span(self, operation: str, text: str) -> AbstractContextManager[Span]:
+        """A span by OpenTelemetry's names for databases; values are not in it, they are bound."""
+        attributes = {
+            "db.system.name": "clickhouse",
+            "db.namespace": self.database,
+            "db.operation.name": operation,
+            "db.query.text": text,
+        }
+        return _tracer.start_as_current_span(f"clickhouse {operation}", kind=SpanKind.CLIENT, attributes=attributes)
 
     async def _run(self, work: Callable[[Client], T], deadline_s: float) -> T:
         return await self._submit(lambda: self._borrowed(work), deadline_s)

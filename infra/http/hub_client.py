@@ -1,6 +1,6 @@
 """A client of the hub's own API: what the demo and the importer speak."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -70,6 +70,10 @@ class HubClient:
         answer = await self._retried("POST", "/v1/events", body, BATCH_CONTENT_TYPE)
         return Sent(answer["data"]["results"])
 
+    async def use(self, usage: dict[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The answer to one use as plain JSON, sent once. Raises: HubRefused, Unavailable."""
+        return await self.once("POST", "/v1/usage", orjson.dumps(usage), "application/json", headers)
+
     async def get(self, path: str) -> dict[str, Any]:
         """The JSON answer of a GET. Raises: HubRefused, Unavailable."""
         return await self._retried("GET", path)
@@ -96,11 +100,16 @@ class HubClient:
         raise AssertionError("unreachable: the retry either returns or raises")
 
     async def once(
-        self, method: str, path: str, body: bytes | None = None, content_type: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        content_type: str | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """The JSON answer, asked for once. Raises: HubRefused, Unavailable."""
+        """The JSON answer, asked for once; `more` are further headers. Raises: HubRefused, Unavailable."""
         assert self._session is not None, "use `async with HubClient(...)`"
-        headers = {"Content-Type": content_type} if content_type else {}
+        headers = {**({"Content-Type": content_type} if content_type else {}), **(more or {})}
         try:
             async with self._session.request(method, self._url + path, data=body, headers=headers) as answer:
                 raw = await answer.read()

@@ -1,7 +1,9 @@
 """What the API says of itself is true and well-formed."""
 
 import jsonschema
+import openapi_spec_validator
 import pytest
+from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
 from api.app import create_app
 from api.core.permissions import PUBLIC
@@ -103,3 +105,18 @@ def resolve(document: dict, reference: str) -> object:
         assert part in node, reference
         node = node[part]
     return node
+
+
+async def test_an_independent_validator_accepts_openapi(api: Api) -> None:
+    openapi_spec_validator.validate((await api.get("/v1/openapi.json")).json())
+
+
+def test_an_independent_model_reads_asyncapi() -> None:
+    document = asyncapi.document("1.0.0")
+    for server in document["servers"].values():
+        server["pathname"] = ""  # FastStream's model wants it, the specification does not
+    read = ApplicationSchema.model_validate(document)
+    assert set(read.channels) == set(document["channels"])
+    assert set(read.operations) == set(document["operations"])
+    assert read.components is not None
+    assert set(read.components.messages or {}) == set(document["components"]["messages"])
