@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from consumers.batch import Batch, Handler
 
-LIMIT_S: Final = 900.0
+LIMIT_S: Final = 240.0
 
 
 @dataclass(slots=True)

@@ -44,31 +44,33 @@ async def rebalance_storm(run: Run, chance: random.Random) -> None:
 async def backends_killed(run: Run, _chance: random.Random) -> None:
     """Every session of the database is ended, three times in a row."""
     for _ in range(3):
-        with contextlib.suppress(asyncpg.PostgresError, OSError, TimeoutError):
-            async with asyncio.timeout(5):
-                admin = await asyncpg.connect(run.world.engines.postgres_dsn)
-                await admin.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", run.hub.name
-                )
-                await admin.close()
+        await _as_admin(run, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", run.hub.name)
         await asyncio.sleep(0.2)
 
 
 async def connections_taken(run: Run, _chance: random.Random) -> None:
-    """The database takes no more connections than it has, for two seconds; half of ours are ended then."""
-    with contextlib.suppress(asyncpg.PostgresError, OSError, TimeoutError):
+    """The database takes no new connection for two seconds, and half of those that it has are ended."""
+    async with run.world.one_engine:
+        await _as_admin(run, f"ALTER DATABASE {run.hub.name} CONNECTION LIMIT 1")
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid % 2 = 0"
+        await _as_admin(run, ended, run.hub.name)
+        await asyncio.sleep(2)
+        while not await _as_admin(run, f"ALTER DATABASE {run.hub.name} CONNECTION LIMIT -1"):
+            await asyncio.sleep(0.5)
+
+
+async def _as_admin(run: Run, sql: str, *values: str) -> bool:
+    """Whether the server did it: it may be away itself."""
+    try:
         async with asyncio.timeout(10):
             admin = await asyncpg.connect(run.world.engines.postgres_dsn)
             try:
-                await admin.execute(f"ALTER DATABASE {run.hub.name} CONNECTION LIMIT 1")
-                await admin.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid % 2 = 0",
-                    run.hub.name,
-                )
-                await asyncio.sleep(2)
+                await admin.execute(sql, *values)
             finally:
-                await admin.execute(f"ALTER DATABASE {run.hub.name} CONNECTION LIMIT -1")
                 await admin.close()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        return False
+    return True
 
 
 async def clickhouse_hangs(run: Run, chance: random.Random) -> None:

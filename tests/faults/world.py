@@ -60,11 +60,12 @@ class World:
         return True
 
     async def database(self, name: str) -> str:
-        """The DSN of a new, empty database."""
+        """The DSN of a new, empty database, whose owner is no superuser: limits hold for it."""
         admin = await asyncpg.connect(self.engines.postgres_dsn)
-        await admin.execute(f"CREATE DATABASE {name}")
+        await admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{name}'")
+        await admin.execute(f"CREATE DATABASE {name} OWNER {name}")
         await admin.close()
-        return self.engines.postgres_dsn.rsplit("/", 1)[0] + "/" + name
+        return f"postgresql://{name}:{name}@127.0.0.1:{self.engines.postgres.port}/{name}"
 
 
 @asynccontextmanager
