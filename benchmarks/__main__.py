@@ -1,7 +1,9 @@
 """`python -m benchmarks [ROW ...] [--quick | --full]`: measures, prints the table, writes results.json."""
 
 import argparse
+import asyncio
 import importlib
+import signal
 import time
 from typing import Final
 
@@ -12,16 +14,22 @@ from infra.app.loop import run
 from infra.telemetry.logs import configure_logs
 
 GROUPS: Final = ("ingest", "single", "ledger", "analytics", "webhooks", "latency", "memory", "growth")
+GROUP_S: Final = 150.0
+"""No group takes longer in a normal run."""
 ONLY_FULL: Final = ("growth",)
 
 
 async def measure(names: list[str], size: Size) -> list[Row]:
     """The rows of these groups, each group in engines that it shares with the others."""
     rows: list[Row] = []
+    work = asyncio.current_task()
+    assert work is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
     async with start_world() as world:
         for name in names:
             began = time.monotonic()
-            found = await importlib.import_module(f"benchmarks.rows.{name}").measure(world, size)
+            async with asyncio.timeout(GROUP_S * (10 if size.full else 1)):
+                found = await importlib.import_module(f"benchmarks.rows.{name}").measure(world, size)
             rows += found
             print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
             show(found)

@@ -52,23 +52,32 @@ class Gate:
     async def run(self, expected: int) -> Lap:
         """Opens the gate until so many records were handled. Raises: TimeoutError."""
         self.lap = Lap()
-        self._open.set()
+        self.open()
         async with asyncio.timeout(LIMIT_S):
             while sum(self.lap.sizes) < expected:
                 self._moved.clear()
                 await self._moved.wait()
-        self._open.clear()
+        self.close()
         return self.lap
+
+    def open(self) -> None:
+        """Lets batches through."""
+        self._open.set()
+
+    def close(self) -> None:
+        """Holds the next batch back."""
+        self._open.clear()
 
 
 @asynccontextmanager
 async def running(role: Callable[[asyncio.Event], Awaitable[None]], gate: Gate) -> AsyncIterator[None]:
     """Runs the role until the block ends."""
     stop = asyncio.Event()
+    gate.close()
     task = asyncio.ensure_future(role(stop))
     try:
         yield
     finally:
         stop.set()
-        gate._open.set()
+        gate.open()
         await task

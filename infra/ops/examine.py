@@ -27,7 +27,7 @@ class Told:
 
     record: LogRecord
     envelope: Envelope
-    body: bytes
+    body_hash: bytes
     tokens: int
 
     @property
@@ -38,13 +38,15 @@ class Told:
 
 @dataclass(slots=True)
 class Stretch:
-    """What the log tells in one stretch; offsets in `refused` must stand among the dead letters."""
+    """What the log tells in one stretch; offsets in `refused` must stand among the dead letters, and those in `again`
+    (identities that came before in the stretch) where they bring another body than the one that was booked."""
 
     topic: str
     partition: int
     start: int
     end: int
     told: dict[Identity, Told] = field(default_factory=dict)
+    again: dict[int, Told] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
 
 
@@ -58,9 +60,8 @@ def read(records: Sequence[LogRecord], start: int, end: int) -> Stretch:
             stretch.refused[record.offset] = error.message
             continue
         told = Told(record, envelope, body_hash(envelope.type, envelope.subject, envelope.data), _tokens(data))
-        first = stretch.told.setdefault(envelope.identity, told)
-        if first.body != told.body:
-            stretch.refused[record.offset] = f"{envelope.id} came again with another body"
+        if stretch.told.setdefault(envelope.identity, told) is not told:
+            stretch.again[record.offset] = told
     return stretch
 
 
@@ -88,7 +89,7 @@ async def examine(
 
     found: list[tuple[Difference, LogRecord | None]] = [
         (Difference("unparked", f"{stretch.topic}/{stretch.partition}/{offset}", why), None)
-        for offset, why in stretch.refused.items()
+        for offset, why in (stretch.refused | _conflicts(stretch, booked)).items()
         if offset not in parked
     ]
     for identity, told in stretch.told.items():
@@ -101,6 +102,15 @@ async def examine(
     ):
         found += [(_difference("not_in_kafka", identity, f"is in {store} only"), None) for identity in sorted(extra)]
     return found
+
+
+def _conflicts(stretch: Stretch, booked: dict[Identity, ledger.Booked]) -> dict[int, str]:
+    """Repetitions with another body than the first; the first of all may stand in an earlier stretch."""
+    return {
+        offset: f"{again.envelope.id} came again with another body"
+        for offset, again in stretch.again.items()
+        if again.body_hash != (booked.get(again.envelope.identity) or stretch.told[again.envelope.identity]).body_hash
+    }
 
 
 def _times(stretch: Stretch, used: Sequence[Identity]) -> analytics.Times | None:
@@ -120,7 +130,7 @@ def _compare(
         return []
     if booked is None:
         return [(_difference("missing_in_ledger", identity, "is in Kafka and not in the ledger"), told.record)]
-    if booked.body_hash != told.body:
+    if booked.body_hash != told.body_hash:
         return [(_difference("unparked", identity, "came with another body and was not refused"), None)]
     found: list[tuple[Difference, LogRecord | None]] = []
     if booked.total_tokens != told.tokens:

@@ -12,11 +12,16 @@ from infra.app.roles import ROLES
 from tests.faults import disturb, points
 from tests.faults.client import Mix
 from tests.faults.healing import FELT
+from tests.faults.processes import Child
 from tests.faults.run import Run, under_load
 from tests.faults.world import ENGINES, World, install
 
 POINTED: Final = 0.6
 """How often a role dies at a named point, not at a random instant."""
+GENTLY: Final = 0.15
+"""How often it is stopped or terminated instead."""
+HEALED_S: Final = 30.0
+"""Faults go on without waiting any longer for one to heal."""
 PATIENCE_S: Final = 12.0
 """How long a role may take to come to its point; then it is killed wherever it is."""
 LIFE_S: Final[dict[str, tuple[float, float]]] = {
@@ -74,17 +79,31 @@ class Driver:
         return False
 
     async def _reap_role(self, role: str) -> None:
+        """Lets a process heal and live for a moment (an armed one until its point), then ends it, one way or other."""
         chance = self._chance(role)
-        while await self._lived(chance.uniform(*LIFE_S.get(role, ROLE_LIFE_S))):
-            child = self.run.hub.roles.get(role)
-            if child is not None and child in self.run.hub.expected:
-                await asyncio.wait({child.ended}, timeout=PATIENCE_S)
-            elif child is not None and chance.random() < 0.15:
-                await self._gently(role, chance)
+        wound: Any = None
+        while not self.enough.is_set():
+            child = self.run.hub.roles[role]
+            if wound is not None and FELT.get(role):
+                await self._until(child, HEALED_S, wound.healed)
+            await self._until(child, chance.uniform(*LIFE_S.get(role, ROLE_LIFE_S)))
+            armed = child in self.run.hub.expected
+            if armed:
+                await self._until(child, PATIENCE_S)
+            if self.enough.is_set():
+                return
+            if not armed and chance.random() < GENTLY:
+                wound = await self._gently(role, chance)
                 continue
             point = chance.choice(found) if (found := points.of_role(role)) and chance.random() < POINTED else None
             wound = await self._kill(role, point, chance.randint(1, 4))
-            await self._healed(wound, 30.0)
+
+    async def _until(self, child: Child, seconds: float, *events: asyncio.Event) -> None:
+        """Waits for one of the events, the end of the process, or the end of it all; at most so long."""
+        tasks = [asyncio.ensure_future(event.wait()) for event in (self.enough, *events)]
+        await asyncio.wait({*tasks, child.ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
 
     async def _kill(self, role: str, point: str | None, nth: int) -> Any:
         """Kills the role unless it has killed itself; its successor has the point armed."""
@@ -93,7 +112,7 @@ class Driver:
         self.run.faults["at a named point" if at_point else "at a random instant"] += 1
         return await self.run.kill_role(role, point=point, nth=nth)
 
-    async def _gently(self, role: str, chance: random.Random) -> None:
+    async def _gently(self, role: str, chance: random.Random) -> Any:
         """SIGSTOP for longer than the session, or SIGTERM, which must drain within 15 s."""
         wound = self.run.healing.wound(role)
         child = self.run.hub.roles[role]
@@ -105,20 +124,20 @@ class Driver:
         else:
             self.run.faults["terminated"] += 1
             await self.run.terminate_role(role)
-        await self._healed(wound, 30.0)
+        return wound
 
     async def _reap_engine(self, engine: str) -> None:
         chance = self._chance(engine)
         while await self._lived(chance.uniform(*LIFE_S[engine])):
             async with self.run.world.one_engine:
                 wound = await self.run.kill_engine(engine)
-                await self._healed(wound, 30.0)
+                await self._healed(wound)
 
-    async def _healed(self, wound: Any, within_s: float) -> None:
+    async def _healed(self, wound: Any) -> None:
         """Waits for it, but goes on without it: that many faults at once are part of the run."""
         if FELT.get(wound.target):
             waiting = {asyncio.create_task(wound.healed.wait()), asyncio.create_task(self.enough.wait())}
-            await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, timeout=HEALED_S, return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
                 task.cancel()
 

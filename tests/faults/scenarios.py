@@ -5,14 +5,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
 from infra.app.reach import direct_hub
 from infra.embedded.jars import kafka_jars
 from infra.embedded.kafka_cluster import start_cluster
-from infra.kafka.admin import admin_client
 from tests.faults.books import READERS, Verdict
 from tests.faults.client import Mix
 from tests.faults.run import Run, under_load
-from tests.faults.world import World, install, start_world
+from tests.faults.world import PARTITIONS, World, install, start_world
 
 SESSION_MS: Final = 3_000
 NODES: Final = 3
@@ -56,17 +57,19 @@ async def replay(world: World, seed: int) -> Ended:
 
 
 async def _forget_offsets(run: Run) -> None:
-    """Groups begin anew at 0; analytics' own progress is forgotten, too."""
-    async with direct_hub(run.hub.settings) as direct, admin_client(direct.kafka) as admin:
-        groups = list(READERS)
-        response = await admin.delete_consumer_groups(groups)
-        assert all(code == 0 for _, code in _codes(response)), response
+    """Every group's offsets go to 0; analytics' own progress is forgotten, too."""
+    async with direct_hub(run.hub.settings) as direct:
+        for group, read in READERS.items():
+            consumer = AIOKafkaConsumer(**direct.kafka.client_arguments(), group_id=group, enable_auto_commit=False)
+            await consumer.start()
+            places = [
+                TopicPartition(direct.kafka.name(topic), number) for topic in read for number in range(PARTITIONS)
+            ]
+            consumer.assign(places)
+            await consumer.commit(dict.fromkeys(places, 0))
+            await consumer.stop()
+            assert sum((await direct.log_reader.lag(group, read)).values()), f"{group} did not go back"
         await direct.clickhouse.command("TRUNCATE TABLE sink_progress")
-
-
-def _codes(response: Any) -> list[tuple[str, int]]:
-    answers = response if isinstance(response, list) else [response]
-    return [(str(result[0]), int(result[1])) for answer in answers for result in answer.results]
 
 
 async def drain(world: World, seed: int) -> Ended:
