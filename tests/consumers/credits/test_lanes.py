@@ -1,4 +1,4 @@
-"""A batch is booked in several transactions at once; whatever becomes of one, the batch comes again until all are in."""
+"""A batch is booked in several transactions at once; if one fails, the batch comes again until all are in."""
 
 from collections.abc import Sequence
 
