@@ -55,7 +55,9 @@ def _text(name: str, profile: cProfile.Profile, events: int, wall: float, used: 
         "",
         "By time with everything called from there (the project's own functions):",
         "",
-        *_table({key: value for key, value in stats.items() if str(ROOT) in key[0] and ".venv" not in key[0]}, events, 3),
+        *_table(
+            {key: value for key, value in stats.items() if str(ROOT) in key[0] and ".venv" not in key[0]}, events, 3
+        ),
     ]
     return "\n".join(lines) + "\n"
 

@@ -95,22 +95,25 @@ def booking(batch: list[Record]) -> Iterator[Step]:
     before, teller = first_hash(ORGANIZATION), Teller(ORGANIZATION, now, 0)
     told = list(zip(booked.bookings, details, strict=True))
     yield "**consumers/credits/facts.py in_log_order**", lambda: in_log_order(batch)
-    yield "- contracts/envelope.py body_hash", lambda: [
-        body_hash(one.envelope.type, one.envelope.subject, one.envelope.data) for one in batch
-    ]
+    yield (
+        "- contracts/envelope.py body_hash",
+        lambda: [body_hash(one.envelope.type, one.envelope.subject, one.envelope.data) for one in batch],
+    )
     yield "consumers/credits/facts.py sort_out", lambda: sort_out(incoming, {})
     yield "**consumers/credits/facts.py entry_of**", lambda: [entry_of(one, books) for one in incoming]
     yield "- contracts/rules/pricing.py rate", lambda: [rate(one.data, books[0], ORGANIZATION) for one in batch]
     yield "- infra/ids.py new_uuid", lambda: [new_uuid() for _ in batch]
     yield "**contracts/rules/credits.py book**", lambda: book(state, facts)
     yield "**consumers/credits/pages.py Page.add**", lambda: Page(now).add(ORGANIZATION, head, state, booked, entries)
-    yield "- consumers/credits/statements.py detail_of", lambda: [
-        detail_of(booking, entries[booking.fact.id]) for booking in booked.bookings
-    ]
+    yield (
+        "- consumers/credits/statements.py detail_of",
+        lambda: [detail_of(booking, entries[booking.fact.id]) for booking in booked.bookings],
+    )
     yield "- contracts/rules/chain.py next_hash", lambda: [next_hash(before, row) for row in chain]
-    yield "- consumers/credits/statements.py Teller.tell", lambda: [
-        list(teller.tell(booking, entries[booking.fact.id], detail)) for booking, detail in told
-    ]
+    yield (
+        "- consumers/credits/statements.py Teller.tell",
+        lambda: [list(teller.tell(booking, entries[booking.fact.id], detail)) for booking, detail in told],
+    )
     yield "consumers/credits/handlers.py _inbox_row", lambda: [_inbox_row(entry) for entry in entries.values()]
 
 

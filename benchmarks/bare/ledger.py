@@ -32,7 +32,8 @@ GRANTS = """
     FROM unnest($1::uuid[], $2::bigint[]) AS changed (id, remaining) WHERE grants.id = changed.id
 """
 ACCOUNTS = """
-    INSERT INTO accounts (organization_id, kind, balance_micros) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+    INSERT INTO accounts (organization_id, kind, balance_micros)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
     ON CONFLICT (organization_id, kind) DO UPDATE SET balance_micros = excluded.balance_micros
 """
 HEADS = """

@@ -117,7 +117,11 @@ async def measure(world: World, size: Size) -> list[Row]:
 
         async with analytics.consuming():
             found = await interleaved(
-                {"hub": hub, "facts": lambda _: limit("facts", FACTS), "all": lambda _: limit("everything", EVERYTHING)},
+                {
+                    "hub": hub,
+                    "facts": lambda _: limit("facts", FACTS),
+                    "all": lambda _: limit("everything", EVERYTHING),
+                },
                 size.repetitions,
             )
     rates = {name: median(values) for name, values in found.items()}

@@ -1,10 +1,12 @@
 """From the 202 to the changed balance and to analytics, at 500 events a second; and with one organization at 90 %."""
 
-from typing import Final
+import asyncio
+from typing import Any, Final
 
 from benchmarks.measure import Size, percentile
 from benchmarks.processes import Child, child
 from benchmarks.report import Row
+from benchmarks.stack import Watch, until_seen, watch_ledger
 from benchmarks.world import World
 
 RATE: Final = 500
@@ -20,13 +22,21 @@ async def measure(world: World, size: Size) -> list[Row]:
     seconds = max(8, int(SECONDS * size.scale))
     async with child("benchmarks.stack", str(world.home / "latency")) as stack, child("benchmarks.load") as load:
         where = await stack.ask("where")
+        ledger = Watch()
+        watching = asyncio.create_task(watch_ledger(where["dsn"], ledger))
         await stack.ask("watch")
+
+        async def paced(keys: list[str], prefix: str, before: int) -> Visible:
+            sent = await _send(load, where["port"], keys, prefix, seconds)
+            await until_seen(ledger, before + RATE * seconds)
+            seen = {"ledger": ledger.seen, "analytics": await stack.ask("seen", expected=before + RATE * seconds)}
+            return _delays(sent, seen, prefix, len(keys))
+
         hot, other = where["keys"]["org_acme"], where["keys"]["org_globex"]
-        even = await _paced(stack, load, where["port"], [hot, other], "even", seconds, 0)
-        skewed = await _paced(
-            stack, load, where["port"], [*[hot] * HOT_IN_TEN, other], "skewed", seconds, RATE * seconds
-        )
-    note = f"{RATE} single events a second for {seconds} s, all roles and the observers in one process"
+        even = await paced([hot, other], "even", 0)
+        skewed = await paced([*[hot] * HOT_IN_TEN, other], "skewed", RATE * seconds)
+        watching.cancel()
+    note = f"{RATE} single events a second for {seconds} s, all roles in one process"
     return [
         _row("latency.balance", even["all"]["ledger"], 500, note),
         _row("latency.analytics", even["all"]["analytics"], 2_000, note),
@@ -41,19 +51,19 @@ def _row(name: str, seconds: list[float], goal_ms: float, note: str) -> Row:
     return Row(name, percentile(seconds, 0.99) * 1000, "ms p99", None, goal_ms, "<=", "value", note)
 
 
-async def _paced(
-    stack: Child, load: Child, port: int, keys: list[str], prefix: str, seconds: int, before: int
-) -> Visible:
-    """Seconds from the 202 until each effect was seen, of all and of those sent with the last key; warm-up left out."""
-    count, warm = RATE * seconds, RATE * WARM_S
-    await load.ask("build", requests=count, batch=0, prefix=prefix, path="/v1/events", keys=keys)
-    sent = await load.ask("send", port=port, concurrency=CONCURRENCY, rate=RATE, times=True)
+async def _send(load: Child, port: int, keys: list[str], prefix: str, seconds: int) -> dict[str, list[float]]:
+    await load.ask("build", requests=RATE * seconds, batch=0, prefix=prefix, path="/v1/events", keys=keys)
+    sent: dict[str, Any] = await load.ask("send", port=port, concurrency=CONCURRENCY, rate=RATE, times=True)
     assert not sent["refused"], sent["refused"]
-    seen = await stack.ask("seen", expected=before + count)
+    return sent
+
+
+def _delays(sent: dict[str, list[float]], seen: dict[str, dict[str, float]], prefix: str, keys: int) -> Visible:
+    """Seconds from the 202 until each effect was seen, of all and of those sent with the last key; no warm-up."""
     found: Visible = {who: {"ledger": [], "analytics": [], "202": []} for who in ("all", "others")}
-    for number in range(warm, count):
+    for number in range(RATE * WARM_S, len(sent["took"])):
         for who in ("all", "others"):
-            if who == "all" or number % len(keys) == len(keys) - 1:
+            if who == "all" or number % keys == keys - 1:
                 found[who]["202"].append(sent["took"][number])
                 for store in ("ledger", "analytics"):
                     at = seen[store].get(f"{prefix}-{number}", float("inf"))

@@ -119,7 +119,9 @@ class Ledger:
         data = CreditsGrantedV1(amount_micros=GRANT_MICROS, source="bonus", reason="benchmark")
         source = f"{SYSTEM_SOURCE}/benchmark"
         values = {
-            one: [catalog.encode(catalog.state(data, event_id=f"grant-{one}", source=source, organization=one, now=now))]
+            one: [
+                catalog.encode(catalog.state(data, event_id=f"grant-{one}", source=source, organization=one, now=now))
+            ]
             for one in self.organizations
         }
         return await produce(self._producer, CREDITS, values)
@@ -164,6 +166,6 @@ async def measure(world: World, size: Size) -> list[Row]:
     rates = {name: median(values) for name, values in found.items()}
     return [
         Row("ledger", rates["hub"], "events/s", rates["bare"], 0.5,
-            note=f"{ORGANIZATIONS} organizations, from Kafka to committed offset; limit: asyncpg, same rows and batches"),
-        Row("ledger.cpu", median(lap.cpu_us for lap in laps), "us per event", note="CPU of the consumer's process alone"),
+            note=f"{ORGANIZATIONS} organizations, Kafka to committed offset; limit: asyncpg, same rows and batches"),
+        Row("ledger.cpu", median(lap.cpu_us for lap in laps), "us per event", note="CPU of the consumer's process"),
     ]  # fmt: skip

@@ -37,6 +37,6 @@ async def _fill(stack: Child, load: Child, where: dict[str, Any], start: int, en
         await load.ask("build", requests=count // BATCH, batch=BATCH, prefix=f"m{at}", path="/v1/events", keys=keys)
         sent = await load.ask("send", port=where["port"], concurrency=4)
         assert not sent["refused"], sent["refused"]
-    while min(await stack.ask("arrived")) < end:
+    while min(await stack.ask("arrived")) < end:  # noqa: ASYNC110 - another process's doing
         await asyncio.sleep(0.5)
     await asyncio.sleep(SETTLE_S)

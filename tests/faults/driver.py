@@ -28,7 +28,7 @@ LIFE_S: Final[dict[str, tuple[float, float]]] = {
     "kafka": (10.0, 20.0),
     "postgres": (6.0, 15.0),
     "clickhouse": (6.0, 15.0),
-    "api": (1.5, 4.0),
+    "api": (3.0, 7.0),
     "sweeper": (3.0, 9.0),
     "audit": (3.0, 9.0),
     "deadletters": (2.0, 6.0),

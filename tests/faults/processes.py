@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 START_S = 60.0
+CHILDHOOD_S = 3.0
 
 Patch = dict[str, Any]
 """What `tests.faults.patched` does to a process before it runs: {"kind": ..., "name": ..., ...}."""
@@ -27,6 +29,7 @@ class Child:
         self.log = log
         self.started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.born = time.monotonic()
 
     @property
     def alive(self) -> bool:
@@ -48,7 +51,11 @@ class Child:
         await asyncio.wait({self.ended}, timeout=10)
 
     async def terminate(self, within_s: float = 15.0) -> int | None:
-        """SIGTERM; the exit code, or None when it had to be killed because it took longer."""
+        """SIGTERM; the exit code, or None when it had to be killed because it took longer.
+
+        A newborn is left alone for a moment: before it listens to signals there is nothing to drain.
+        """
+        await asyncio.wait({self.ended}, timeout=max(0.0, self.born + CHILDHOOD_S - time.monotonic()))
         self.signal(signal.SIGTERM)
         await asyncio.wait({self.ended}, timeout=within_s)
         if self.alive:

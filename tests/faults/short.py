@@ -14,12 +14,14 @@ from tests.faults.world import ENGINES, install, start_world
 SESSION_MS = 3_000
 
 
-async def short_form(home: Path, seed: int, say: Callable[[str], None] = print) -> dict[str, Any]:
+async def short_form(
+    home: Path, seed: int, say: Callable[[str], None] = print, session_ms: int | None = SESSION_MS
+) -> dict[str, Any]:
     """Kills all roles within two seconds, waits until that is healed; then each engine in turn."""
     say(f"seed {seed}")
     chance = random.Random(seed)
     async with start_world(home) as world:
-        hub = await install(world, session_ms=SESSION_MS)
+        hub = await install(world, session_ms=session_ms)
         async with under_load(world, hub, seed, Mix(requests_s=8)) as run:
             await asyncio.sleep(2)
             wounds = []
