@@ -63,6 +63,7 @@ class GroupMember:
         self._topics = {options.name(topic): topic for topic in topics}
         self._placed = asyncio.Event()
         self.assignments = 0
+        self._placing = asyncio.Lock()
         self._at_rest = asyncio.Event()
         self._at_rest.set()
         self._consumer: PatientConsumer | None = None
@@ -136,8 +137,9 @@ class GroupMember:
     async def place(self) -> None:
         """Asks the sink where to go on, once more, when it could not say at the assignment."""
         consumer = self._consumer
-        if consumer is not None and not self._placed.is_set() and consumer.assignment():
-            await self._place(consumer.assignment())
+        if consumer is None or self._placed.is_set() or self._placing.locked() or not consumer.assignment():
+            return
+        await self._place(consumer.assignment())
 
     def check(self) -> None:
         """Fails the member when aiokafka has stopped reading for good: its polls would wait for ever then."""
@@ -211,7 +213,14 @@ class GroupMember:
                 await self._at_rest.wait()
 
     async def _place(self, assigned: Iterable[TopicPartition]) -> None:
-        """Seeks to the sink's own offsets; until that is done nothing is handed over."""
+        """Seeks to the sink's own offsets; until that is done nothing is handed over.
+
+        One at a time: a second one that ended later would read again what the first has handed over.
+        """
+        async with self._placing:
+            await self._place_once(assigned)
+
+    async def _place_once(self, assigned: Iterable[TopicPartition]) -> None:
         consumer, assignment = self._running(), self.assignments
         if self._on_assign is not None:
             mine = {(self._topics[place.topic].name, place.partition) for place in assigned}

@@ -107,6 +107,27 @@ async def test_nothing_is_handed_over_before_the_sink_has_said_where_to_go_on(bu
     assert handled.ids == [f"evt_{number}" for number in range(90, 100)]
 
 
+async def test_a_sink_that_takes_its_time_is_asked_once(build: Build, producer: Producer) -> None:
+    placed = await producer.send(USAGE, "org_1", values([usage(number) for number in range(100)]))
+    handled, asked, reports = Collector(), 0, asyncio.Event()
+
+    async def slow(mine: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        nonlocal asked
+        asked += 1
+        await reports.wait()
+        return {(USAGE.name, placed.partition): 0}
+
+    app = build(handled, on_assign=slow)
+    async with running(app):
+        await eventually(lambda: asked == 1)
+        await asyncio.gather(app._member.place(), app._member.place())
+        assert asked == 1, "the assignment's own question is still open"
+        reports.set()
+        await eventually(lambda: len(handled.ids) >= 100)
+        await app._member.place()
+    assert handled.ids == [f"evt_{number}" for number in range(100)]
+
+
 async def test_two_members_share_the_partitions_and_the_other_takes_over(
     build: Build, producer: Producer, committed: Committed
 ) -> None:
