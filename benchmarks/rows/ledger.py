@@ -43,7 +43,7 @@ class Tape:
 
     def _page(self, transaction: int) -> Page:
         if transaction not in self._open:
-            self._open = {transaction: Page()}
+            self._open[transaction] = Page()
             self.pages.append(self._open[transaction])
         return self._open[transaction]
 
