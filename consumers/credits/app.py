@@ -3,7 +3,7 @@
 from typing import Final
 
 from consumers.batch import Record
-from consumers.credits.handlers import LANES, CreditsHandler
+from consumers.credits.handlers import CreditsHandler
 from consumers.runtime import ConsumerApp, build_app
 from contracts.topics import CREDITS, USAGE
 from infra.clock import Clock
@@ -13,12 +13,9 @@ from infra.postgres.database import Database
 
 GROUP: Final = "aihub.credits"
 TOPICS: Final = (USAGE, CREDITS)
-RECORDS_A_LANE: Final = 1_000
 
 
 def build(database: Database, *, kafka: KafkaOptions, producer: Producer, clock: Clock) -> ConsumerApp[Record]:
     """Usage and credit events from Kafka to the ledger in PostgreSQL; what it states leaves through the outbox."""
     handler = CreditsHandler(database, clock)
-    return build_app(
-        GROUP, TOPICS, handler.handle, kafka=kafka, producer=producer, clock=clock, max_records=LANES * RECORDS_A_LANE
-    )
+    return build_app(GROUP, TOPICS, handler.handle, kafka=kafka, producer=producer, clock=clock)

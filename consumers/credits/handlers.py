@@ -1,16 +1,14 @@
-"""Books a batch of records: effect, memory and what is stated commit together, in one transaction a lane."""
+"""Books a batch of records in one transaction: the effect, its memory and what it states commit together."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from consumers.batch import Batch, Record
 from consumers.credits.facts import Entry, Incoming, Refused, entry_of, in_log_order, sort_out
 from consumers.credits.pages import Page
 from contracts import catalog
-from contracts.errors import ConfigError, Unavailable
+from contracts.errors import ConfigError
 from contracts.events.usage import UsageRecordedV1
 from contracts.rules.credits import Addition, Booked, State, book
 from contracts.rules.pricing import PriceBook
@@ -18,10 +16,6 @@ from infra.clock import Clock
 from infra.postgres import ledger, ledger_prices, ledger_write
 from infra.postgres.database import Database, Tx
 from infra.postgres.ledger import Head
-
-LANES: Final = 2
-"""A batch is booked in so many transactions at once, a partition's records in one of them: while PostgreSQL writes
-one, the next is computed. An organization has one partition, so no two of them want the same rows."""
 
 
 class CreditsHandler:
@@ -40,19 +34,13 @@ class CreditsHandler:
 
         Raises: DatabaseUnavailable (nothing was booked: try again); ConfigError without a price book.
         """
-        lanes: dict[int, list[Incoming]] = {}
-        for one in in_log_order(batch.records):
-            lanes.setdefault(one.record.partition % LANES, []).append(one)
-        ends = await asyncio.gather(*map(self._commit, lanes.values()), return_exceptions=True)
-        errors = [end for end in ends if isinstance(end, BaseException)]
-        if errors:  # a bug before an outage: the one stops the role, the other is waited for
-            raise min(errors, key=lambda error: isinstance(error, Unavailable))
-        for record, error in (one for end in ends if not isinstance(end, BaseException) for one in end):
-            batch.park(record, error)
-
-    async def _commit(self, incoming: Sequence[Incoming]) -> list[Refused]:
+        incoming = in_log_order(batch.records)
+        if not incoming:
+            return
         async with self.database.transaction() as tx:
-            return await self._book(tx, incoming)
+            refused = await self._book(tx, incoming)
+        for record, error in refused:
+            batch.park(record, error)
 
     async def _book(self, tx: Tx, incoming: Sequence[Incoming]) -> list[Refused]:
         heads = await ledger.lock_heads(tx, list({one.identity[0] for one in incoming}))
