@@ -1,6 +1,7 @@
 """A dispatcher's life as the others see it: registered, alive by its heartbeat, or declared dead."""
 
 import asyncio
+import time
 from typing import Final
 
 import structlog
@@ -32,7 +33,7 @@ class Incarnation:
     @property
     def silent(self) -> bool:
         """Whether the others may soon take it for dead, so that it must not send."""
-        return asyncio.get_running_loop().time() - self._last_beat > SILENT_S
+        return time.monotonic() - self._last_beat > SILENT_S
 
     async def begin(self, stop: asyncio.Event) -> bool:
         """Registers, as soon as the database is there; False when `stop` came first."""
@@ -47,7 +48,7 @@ class Incarnation:
 
     async def beat(self) -> bool:
         """Keeps every lease; False when they were lost, and what comes is leased under a new id."""
-        started = asyncio.get_running_loop().time()
+        started = time.monotonic()
         async with self._database.transaction() as tx:
             alive = await queue.heartbeat(tx, self.id, self._clock.now())
         if alive:
@@ -64,7 +65,7 @@ class Incarnation:
             await queue.unregister(tx, self.id)
 
     async def _register(self) -> None:
-        started = asyncio.get_running_loop().time()
+        started = time.monotonic()
         async with self._database.transaction() as tx:
             await queue.register(tx, self.id, self._name, self._clock.now())
         self._last_beat = started

@@ -20,4 +20,4 @@ class DispatcherOptions:
     limits: Limits = field(default_factory=Limits)
     poll_s: float = POLL_S
     drain_s: float = DRAIN_S
-    chance: Callable[[], float] = field(default_factory=lambda: random.SystemRandom().random)
+    chance: Callable[[], float] = field(default_factory=lambda: random.Random().random)  # noqa: S311 - jitter, no secret
