@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from sysconfig import get_path
 from typing import Any, Final
 
 from benchmarks.processes import ROOT, child
@@ -25,6 +26,7 @@ from infra.telemetry.logs import configure_logs
 
 EVENTS: Final = 20_000
 TOP: Final = 28
+STDLIB: Final = get_path("stdlib") + "/"
 FOLDER: Final = Path(__file__).with_name("profiles")
 
 
@@ -77,6 +79,7 @@ def _place(key: tuple[str, int, str]) -> str:
         return f"`{name}`"
     short = file.replace(str(ROOT) + "/", "")
     short = short.rpartition("site-packages/")[2] if "site-packages" in short else short
+    short = short.removeprefix(STDLIB)
     return f"`{short}:{line} {name}`"
 
 
