@@ -30,11 +30,12 @@ bench: $(READY)
 faults: $(READY)
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed "$(SEED)") $(if $(KILLS),--kills "$(KILLS)") $(if $(MUTANT),--mutant "$(MUTANT)") $(if $(RESULT),--result "$(RESULT)")
 
+# The lock is complete, so nothing is resolved: pip would look at newer versions of what is asked for with an extra.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the locked dependencies into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
