@@ -2,7 +2,6 @@
 
 from fastapi import FastAPI
 
-from api import documents
 from api.analytics.routes import routes as analytics
 from api.core import errors
 from api.core.edge import Edge
@@ -11,6 +10,7 @@ from api.core.resource import Resource
 from api.credits.routes import routes as credits
 from api.deadletters.routes import routes as deadletters
 from api.deps import Deps
+from api.documents.routes import routes as documents
 from api.events.routes import hot_routes
 from api.events.routes import routes as events
 from api.health.routes import routes as health
@@ -27,7 +27,7 @@ RESOURCES: tuple[Resource, ...] = (
     organizations,
     reconcile,
     health,
-    documents.routes,
+    documents,
 )
 """One line a resource; later ones never shadow earlier ones."""
 

@@ -13,6 +13,7 @@ AihubError
 │   │   ├── IdentityConflict    409  the same event identity with another body
 │   │   └── IdempotencyConflict 409  the same Idempotency-Key with another body
 │   ├── Gone                    410
+│   ├── PreconditionFailed      412  If-Match names another version than there is
 │   ├── TooLarge                413
 │   ├── UnsupportedMediaType    415
 │   ├── Invalid                 422  well-formed, but a value is not allowed; `details` carry JSON pointers
@@ -120,6 +121,11 @@ class IdempotencyConflict(Conflict):
 class Gone(InputError):
     code = "gone"
     status = 410
+
+
+class PreconditionFailed(InputError):
+    code = "precondition_failed"
+    status = 412
 
 
 class TooLarge(InputError):

@@ -16,7 +16,7 @@ from api.core.request_ids import KEY, Context, request_id_from
 from contracts.errors import AihubError
 from infra.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
-_ALWAYS: Final = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+_ALWAYS: Final = (b"x-content-type-options", b"nosniff")
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 DRAIN_S: Final = 3.0
 DRAIN_BYTES: Final = 64_000_000
@@ -85,7 +85,7 @@ def _count(method: str, route: str, status: int, seconds: float) -> None:
 def _complete(message: Message, context: Context) -> None:
     headers = message["headers"]
     headers.append((b"x-request-id", context.request_id.encode()))
-    headers.extend(_ALWAYS)
+    headers += (_ALWAYS, (b"cache-control", context.cache_control))
     if context.unread_body or message["status"] == 408:
         headers.append((b"connection", b"close"))
 

@@ -8,6 +8,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.core.etags import etag_of, not_modified, unchanged
 from api.core.paging import Pagination
 from api.core.request_ids import context_of
 from contracts.types import rfc3339
@@ -52,16 +53,24 @@ def reply(
     status: int = 200,
     pagination: Pagination | None = None,
     complete_through: datetime | None = None,
+    etag: bool = False,
     headers: dict[str, str] | None = None,
     **meta: Any,
 ) -> Response:
-    """The answer. `data` may hold models, dataclasses, datetimes; further keywords go into `meta`."""
+    """The answer. `data` may hold models, dataclasses, datetimes; further keywords go into `meta`.
+
+    `etag`: with the data's ETag, and 304 to a GET whose If-None-Match has it already. Raises: Malformed (a broken one).
+    """
+    headers = dict(headers or {})
+    if etag:
+        headers["ETag"] = tag = etag_of(data)
+        if request.method == "GET" and not_modified(request, tag):
+            return unchanged(tag)
     clock: Clock = request.app.state.deps.clock
     about: dict[str, Any] = {"timestamp": rfc3339(clock.now()), "request_id": context_of(request).request_id}
     if complete_through is not None:
         about["complete_through"] = rfc3339(complete_through)
     body: dict[str, Any] = {"data": data, "meta": {**about, **meta}}
-    headers = dict(headers or {})
     if pagination is not None:
         body["pagination"] = pagination
         if pagination.next_cursor:

@@ -43,6 +43,19 @@ class ErrorAnswer(BaseModel):
     error: ErrorBody
 
 
+class ProblemAnswer(BaseModel):
+    """The same error as RFC 9457 has it, for `Accept: application/problem+json`."""
+
+    type: str = Field(examples=["urn:aihub:error:invalid"])
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["The data does not fit usage.recorded.v1."])
+    code: str = Field(examples=["invalid"])
+    errors: list[Detail] = []
+    timestamp: str = Field(examples=["2026-11-23T07:30:00.123456Z"])
+    request_id: str = Field(examples=["req_019ab0c2f3e47d5a8b1c2d3e4f506172"])
+
+
 def install(app: FastAPI) -> None:
     """Makes every error of the app come out in the one shape."""
     app.add_exception_handler(AihubError, _ours)  # type: ignore[arg-type]

@@ -9,8 +9,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api.core import openapi_errors
 from api.core.envelope import Meta
-from api.core.errors import PROBLEM, Detail, ErrorAnswer, ErrorBody
+from api.core.errors import Detail, ErrorAnswer, ErrorBody, ProblemAnswer
+from api.core.examples import example_of
 from api.core.permissions import PUBLIC
 from api.core.resource import PERMISSION_FIELD, RawRoute
 
@@ -19,23 +21,21 @@ DESCRIPTION: Final = (
     " are `{error}` or RFC 9457 when `Accept: application/problem+json` is sent. A 202 is kept: the broker has it."
 )
 _SCHEMES: Final = {
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "aihub_live_..."},
-    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "aihub_live_...",
+        "description": "An API key, as `Authorization: Bearer aihub_live_...`",
+    },
+    "accessToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The access token of a log-in, as `Authorization: Bearer eyJ...`",
+    },
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key, in its own header"},
 }
-_MEANING: Final = {
-    400: "Malformed: not the JSON, encoding or form that it should be",
-    401: "No API key, or an unknown, revoked or expired one",
-    403: "The key lacks the permission",
-    404: "There is no such thing",
-    405: "The method does not work here",
-    408: "The body did not arrive within 15 s",
-    409: "In conflict with what is there, or with the first use of the Idempotency-Key",
-    410: "It was there and is gone",
-    413: "Too large, or too many events",
-    415: "A Content-Type or Content-Encoding that is not taken",
-    422: "Well-formed, but a value is not allowed: `details` hold JSON pointers",
-    503: "A dependency is away or a buffer is full: try again after Retry-After",
-}
+_ANY_SCHEME: Final[list[dict[str, list[str]]]] = [{name: []} for name in _SCHEMES]
 _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -50,6 +50,21 @@ _REQUEST_ID: Final = {
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
     "description": "Comes back in the answer; made when missing",
 }
+_IF_NONE_MATCH: Final = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": '^(\\*|(W/)?"[!#-~]*")$'},
+    "description": "The ETag that you have: 304 when it is still so",
+}
+_IF_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": '^(\\*|"[!#-~]*")$'},
+    "description": "The ETag that you have read: 412 when it was changed since",
+}
+_ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "The version of `data`"}}
 _WITH_BODY: Final = (400, 408, 413, 415, 422)
 
 
@@ -65,12 +80,14 @@ def build(app: FastAPI, schemas: dict[str, Any]) -> dict[str, Any]:
     for path in document["paths"].values():
         for method, operation in path.items():
             _complete(operation, method)
+    document["tags"] = [{"name": name} for name in sorted(_tags(document))]
     components = document.setdefault("components", {})
     components["securitySchemes"] = _SCHEMES
     components["schemas"] = {**_own_schemas(), **components.get("schemas", {}), **deepcopy(schemas)}
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
-    components["responses"] = {f"Error{status}": _error(status) for status in _MEANING}
+    components["responses"] = openapi_errors.responses()
+    _add_examples(document)
     return document
 
 
@@ -78,7 +95,7 @@ def _complete(operation: dict[str, Any], method: str) -> None:
     """Security, errors and common headers of one operation."""
     permission = operation.get(PERMISSION_FIELD, PUBLIC)
     errors = set(operation.pop("x-errors", ()))
-    operation["security"] = [] if permission == PUBLIC else [{"bearer": []}, {"apiKey": []}]
+    operation["security"] = [] if permission == PUBLIC else _ANY_SCHEME
     if permission != PUBLIC:
         errors |= {401, 403, 503}
         operation["description"] = f"{operation.get('description', '')}\n\nPermission: `{permission}`".strip()
@@ -90,8 +107,10 @@ def _complete(operation: dict[str, Any], method: str) -> None:
     if operation.pop("x-idempotent", False):
         parameters.append(_IDEMPOTENCY_KEY)
         errors.add(409)
-    parameters.append(_REQUEST_ID)
     responses = operation["responses"]
+    if operation.pop("x-etag", False):
+        _add_etag(parameters, errors, responses, reads=method == "get")
+    parameters.append(_REQUEST_ID)
     responses.pop("422", None)
     for status in sorted(errors):
         responses[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
@@ -100,34 +119,36 @@ def _complete(operation: dict[str, Any], method: str) -> None:
             response["description"] = response.get("description") or HTTPStatus(int(status)).phrase
 
 
+def _add_etag(parameters: list[Any], errors: set[int], responses: dict[str, Any], *, reads: bool) -> None:
+    parameters.append(_IF_NONE_MATCH if reads else _IF_MATCH)
+    errors |= {400} if reads else {400, 412}
+    for status, response in responses.items():
+        if status in ("200", "201"):
+            response["headers"] = _ETAG
+    if reads:
+        responses["304"] = {"description": "What you have is still so", "headers": _ETAG}
+
+
+def _tags(document: dict[str, Any]) -> set[str]:
+    operations = (operation for path in document["paths"].values() for operation in path.values())
+    return {tag for operation in operations for tag in operation["tags"]}
+
+
+def _add_examples(document: dict[str, Any]) -> None:
+    """An example on every JSON body, sent or answered, that has none."""
+    schemas = document["components"]["schemas"]
+    for path in document["paths"].values():
+        for operation in path.values():
+            bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+            for content in (content for body in bodies for content in body.get("content", {}).items()):
+                media_type, media = content
+                if "json" in media_type and "example" not in media and "examples" not in media:
+                    media["example"] = example_of(media["schema"], schemas)
+
+
 def _own_schemas() -> dict[str, Any]:
     models: list[tuple[type[BaseModel], Any]] = [
-        (model, "serialization") for model in (Meta, Detail, ErrorBody, ErrorAnswer)
+        (model, "serialization") for model in (Meta, Detail, ErrorBody, ErrorAnswer, ProblemAnswer)
     ]
     _, found = models_json_schema(models, ref_template="#/components/schemas/{model}")
     return dict(found["$defs"])
-
-
-def _error(status: int) -> dict[str, Any]:
-    answer = {"$ref": "#/components/schemas/ErrorAnswer"}
-    problem = {
-        "type": "object",
-        "required": ["type", "title", "status", "detail", "code", "request_id"],
-        "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "code": {"type": "string"},
-            "request_id": {"type": "string"},
-            "timestamp": {"type": "string"},
-            "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Detail"}},
-        },
-    }
-    response: dict[str, Any] = {
-        "description": _MEANING[status],
-        "content": {"application/json": {"schema": answer}, PROBLEM: {"schema": problem}},
-    }
-    if status == 503:
-        response["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
-    return response

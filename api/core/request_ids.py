@@ -20,6 +20,7 @@ class Context:
     headers: dict[bytes, bytes]
     route: str = "other"
     unread_body: bool = False
+    cache_control: bytes = b"no-store"
     found: dict[str, Any] = field(default_factory=dict)
 
 

@@ -15,7 +15,7 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -153,23 +153,31 @@ class Resource:
         status: int = 200,
         errors: tuple[int, ...] = (),
         idempotent: bool = False,
+        etag: bool = False,
+        media: str | None = None,
     ) -> Callable[[Endpoint], Endpoint]:
         """Declares a route: `needs` a permission (or PUBLIC), `answers` the model of its body (None: no body),
-        `errors` further statuses beside those that every route has, `idempotent`: takes an Idempotency-Key."""
+        `errors` further statuses beside those that every route has, `idempotent`: takes an Idempotency-Key,
+        `etag`: answers with an ETag and heeds If-None-Match or If-Match, `media`: of a body that is not JSON."""
         if needs != PUBLIC and needs not in PERMISSIONS:
             raise ValueError(f"{method} {self.prefix}{path} names the unknown permission {needs!r}")
 
         def declare(endpoint: Endpoint) -> Endpoint:
-            extra = {PERMISSION_FIELD: needs, "x-errors": list(errors), "x-idempotent": idempotent}
-            responses = {status: {"model": answers, "description": "Done"}} if answers is not None else {}
+            extra = {PERMISSION_FIELD: needs, "x-errors": list(errors), "x-idempotent": idempotent, "x-etag": etag}
+            answer: dict[str, Any] = {"description": "Done"}
+            if answers is not None:
+                answer["model"] = answers
+            if media is not None:
+                answer["content"] = {media: {"schema": {"type": "string"}}}
             self._specs.append(
                 {
                     "path": self.prefix + path,
                     "endpoint": endpoint,
                     "methods": [method],
                     "status_code": status,
-                    "responses": responses,
+                    "responses": {status: answer},
                     "response_model": None,
+                    "response_class": JSONResponse if answers is not None else Response,
                     "tags": [self.tag],
                     "openapi_extra": extra,
                     "operation_id": f"{self.tag}_{endpoint.__name__}",

@@ -33,7 +33,16 @@ async def test_every_route_is_guarded_by_a_known_permission(world: World) -> Non
     permissions = {permission for _, _, permission in routes(world)}
     assert permissions <= PERMISSIONS.keys() | {PUBLIC}
     public = {path for _, path, permission in routes(world) if permission == PUBLIC}
-    assert public == {"/health/live", "/health/ready", "/metrics", "/v1/openapi.json", "/v1/asyncapi.json"}
+    assert public == {
+        "/health/live",
+        "/health/ready",
+        "/metrics",
+        "/v1/openapi.json",
+        "/v1/asyncapi.json",
+        "/v1/docs",
+        "/v1/docs/events",
+        "/v1/docs/assets/thing_1",
+    }
 
 
 async def test_nobody_passes_a_guard_without_its_permission(api: Api, world: World) -> None:

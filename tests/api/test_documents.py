@@ -8,7 +8,7 @@ from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from api.app import create_app
 from api.core.permissions import PUBLIC
 from api.core.resource import register
-from contracts import asyncapi, catalog, topics
+from contracts import asyncapi, catalog, errors, topics
 from contracts.topics import TopicNames
 from tests.api.conftest import Api, World, event
 
@@ -28,6 +28,37 @@ async def test_openapi_has_every_route_with_security_errors_and_examples(api: Ap
             assert any(status.startswith("2") for status in operation["responses"])
     ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
     assert len(ids) == len(set(ids))
+
+
+async def test_every_json_body_in_openapi_has_an_example_that_fits_its_schema(api: Api) -> None:
+    document = (await api.get("/v1/openapi.json")).json()
+    answers = [answer for item in document["paths"].values() for one in item.values() for answer in bodies(one)]
+    shown = 0
+    for body in answers + list(document["components"]["responses"].values()):
+        for media_type, media in body.get("content", {}).items():
+            if "json" in media_type:
+                schema = media["schema"] | {"components": document["components"]}
+                jsonschema.validate(media["example"], schema, jsonschema.Draft202012Validator)
+                shown += 1
+    assert shown > 60
+
+
+def bodies(operation: dict) -> list[dict]:
+    return [operation.get("requestBody", {}), *operation["responses"].values()]
+
+
+async def test_openapi_names_the_codes_of_every_status(api: Api) -> None:
+    document = (await api.get("/v1/openapi.json")).json()
+    described = {name: one["description"] for name, one in document["components"]["responses"].items()}
+    tree = [*subclasses(errors.InputError), *subclasses(errors.Unavailable)]
+    for error in tree:
+        assert f"`{error.code}`" in described[f"Error{error.status}"], error
+    assert len({error.code for error in tree}) == len(tree)
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "accessToken", "apiKey"}
+
+
+def subclasses(error: type[errors.AihubError]) -> list[type[errors.AihubError]]:
+    return [error, *(found for one in error.__subclasses__() for found in subclasses(one))]
 
 
 async def test_every_reference_in_openapi_leads_somewhere(api: Api) -> None:

@@ -1,0 +1,1 @@
+"""What the API says of itself: OpenAPI and AsyncAPI, as JSON and as pages."""
