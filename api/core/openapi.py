@@ -109,7 +109,7 @@ def _complete(operation: dict[str, Any], method: str) -> None:
         errors.add(409)
     responses = operation["responses"]
     if operation.pop("x-etag", False):
-        _add_etag(parameters, errors, responses, reads=method == "get")
+        _add_etag(parameters, errors, responses, method)
     parameters.append(_REQUEST_ID)
     responses.pop("422", None)
     for status in sorted(errors):
@@ -119,12 +119,12 @@ def _complete(operation: dict[str, Any], method: str) -> None:
             response["description"] = response.get("description") or HTTPStatus(int(status)).phrase
 
 
-def _add_etag(parameters: list[Any], errors: set[int], responses: dict[str, Any], *, reads: bool) -> None:
+def _add_etag(parameters: list[Any], errors: set[int], responses: dict[str, Any], method: str) -> None:
+    reads = method == "get"
     parameters.append(_IF_NONE_MATCH if reads else _IF_MATCH)
     errors |= {400} if reads else {400, 412}
-    for status, response in responses.items():
-        if status in ("200", "201"):
-            response["headers"] = _ETAG
+    if "200" in responses and method != "post":
+        responses["200"]["headers"] = _ETAG
     if reads:
         responses["304"] = {"description": "What you have is still so", "headers": _ETAG}
 

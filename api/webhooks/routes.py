@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.core.envelope import Answer, Listing, reply
+from api.core.etags import PreconditionIn
 from api.core.idempotency import once
 from api.core.paging import PageIn, Pagination
 from api.core.resource import DepsIn, Resource, Who
@@ -52,24 +53,26 @@ async def create_endpoint(request: Request, who: Who, deps: DepsIn, wanted: Endp
     return await once(request, who, act)
 
 
-@routes.get("/endpoints/{endpoint_id}", needs="webhooks:read", answers=Answer[EndpointOut], errors=(404,))
+@routes.get("/endpoints/{endpoint_id}", needs="webhooks:read", answers=Answer[EndpointOut], errors=(404,), etag=True)
 async def read_endpoint(request: Request, who: Who, deps: DepsIn, endpoint_id: str) -> Response:
     """One endpoint."""
-    return reply(request, await service.read_endpoint(deps, who, endpoint_id))
+    return reply(request, await service.read_endpoint(deps, who, endpoint_id), etag=True)
 
 
-@routes.patch("/endpoints/{endpoint_id}", needs="webhooks:write", answers=Answer[EndpointOut], errors=(404,))
+@routes.patch("/endpoints/{endpoint_id}", needs="webhooks:write", answers=Answer[EndpointOut], errors=(404,), etag=True)
 async def change_endpoint(
-    request: Request, who: Who, deps: DepsIn, endpoint_id: str, wanted: EndpointChange
+    request: Request, who: Who, deps: DepsIn, precondition: PreconditionIn, endpoint_id: str, wanted: EndpointChange
 ) -> Response:
     """Change an endpoint; enabling it again resumes the deliveries that were held."""
-    return reply(request, await service.change_endpoint(deps, who, endpoint_id, wanted))
+    return reply(request, await service.change_endpoint(deps, who, endpoint_id, wanted, precondition), etag=True)
 
 
-@routes.delete("/endpoints/{endpoint_id}", needs="webhooks:write", answers=None, status=204, errors=(404,))
-async def delete_endpoint(request: Request, who: Who, deps: DepsIn, endpoint_id: str) -> Response:
+@routes.delete("/endpoints/{endpoint_id}", needs="webhooks:write", answers=None, status=204, errors=(404,), etag=True)
+async def delete_endpoint(
+    request: Request, who: Who, deps: DepsIn, precondition: PreconditionIn, endpoint_id: str
+) -> Response:
     """Delete an endpoint; deliveries that wait for it end."""
-    await service.delete_endpoint(deps, who, endpoint_id)
+    await service.delete_endpoint(deps, who, endpoint_id, precondition)
     return Response(status_code=204)
 
 
@@ -79,12 +82,16 @@ async def delete_endpoint(request: Request, who: Who, deps: DepsIn, endpoint_id:
     answers=Answer[EndpointWithSecret],
     errors=(404, 409),
     idempotent=True,
+    etag=True,
 )
-async def rotate_secret(request: Request, who: Who, deps: DepsIn, endpoint_id: str, wanted: RotateIn) -> Response:
+async def rotate_secret(
+    request: Request, who: Who, deps: DepsIn, precondition: PreconditionIn, endpoint_id: str, wanted: RotateIn
+) -> Response:
     """Make a new secret; the old one goes on signing beside it for the overlap."""
 
     async def act() -> Response:
-        return reply(request, await service.rotate_secret(deps, who, endpoint_id, wanted.overlap_hours))
+        rotated = await service.rotate_secret(deps, who, endpoint_id, wanted.overlap_hours, precondition)
+        return reply(request, rotated)
 
     return await once(request, who, act)
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from api.core.etags import Precondition
 from api.core.paging import Page, Pagination
 from api.core.principal import Principal
 from api.deps import Deps
@@ -28,6 +29,7 @@ from infra.http.addresses import AddressPolicy
 from infra.ids import new_id, new_uuid
 from infra.postgres import webhooks_endpoints as store
 from infra.postgres import webhooks_listing as listing
+from infra.postgres.database import Tx
 from infra.postgres.webhooks_endpoints import EndpointRow
 from infra.postgres.webhooks_fanout import NewMessage, insert_messages
 from infra.postgres.webhooks_listing import DeliveryRow, Filters
@@ -78,8 +80,13 @@ async def read_endpoint(deps: Deps, who: Principal, endpoint_id: str) -> Endpoin
     return _endpoint(_found(row))
 
 
-async def change_endpoint(deps: Deps, who: Principal, endpoint_id: str, wanted: EndpointChange) -> EndpointOut:
-    """The changed endpoint; enabling it forgets its failures and resumes what was held. Raises: NotFound, Invalid."""
+async def change_endpoint(
+    deps: Deps, who: Principal, endpoint_id: str, wanted: EndpointChange, precondition: Precondition
+) -> EndpointOut:
+    """The changed endpoint; enabling it forgets its failures and resumes what was held.
+
+    Raises: NotFound, Invalid, PreconditionFailed.
+    """
     changes = wanted.model_dump(exclude_unset=True)
     _no_nulls(changes)
     _check(deps, changes.get("url"), changes.get("event_types", []), changes.get("headers", {}))
@@ -90,26 +97,32 @@ async def change_endpoint(deps: Deps, who: Principal, endpoint_id: str, wanted: 
     if changes.get("enabled") is False:
         changes |= {"disabled_at": now, "disabled_reason": "switched off"}
     async with deps.database.transaction() as tx:
+        precondition.check(_endpoint(await _locked(tx, who, endpoint_id)))
         row = _found(await store.change_endpoint(tx, who.organization_id, endpoint_id, changes, now))
         if changes.get("enabled") is True:
             await store.resume_held(tx, endpoint_id, now)
     return _endpoint(row)
 
 
-async def delete_endpoint(deps: Deps, who: Principal, endpoint_id: str) -> None:
-    """The endpoint is gone; what it waited for ends. Raises: NotFound."""
+async def delete_endpoint(deps: Deps, who: Principal, endpoint_id: str, precondition: Precondition) -> None:
+    """The endpoint is gone; what it waited for ends. Raises: NotFound, PreconditionFailed."""
     async with deps.database.transaction() as tx:
-        if not await store.delete_endpoint(tx, who.organization_id, endpoint_id, deps.clock.now()):
-            raise _no_endpoint()
+        precondition.check(_endpoint(await _locked(tx, who, endpoint_id)))
+        await store.delete_endpoint(tx, who.organization_id, endpoint_id, deps.clock.now())
 
 
-async def rotate_secret(deps: Deps, who: Principal, endpoint_id: str, overlap_hours: int) -> EndpointWithSecret:
-    """The endpoint with its new secret; until the overlap is over deliveries carry both signatures."""
+async def rotate_secret(
+    deps: Deps, who: Principal, endpoint_id: str, overlap_hours: int, precondition: Precondition
+) -> EndpointWithSecret:
+    """The endpoint with its new secret; until the overlap is over deliveries carry both signatures.
+
+    Raises: NotFound, PreconditionFailed.
+    """
     now, secret = deps.clock.now(), new_webhook_secret()
     until = now + timedelta(hours=overlap_hours)
     async with deps.database.transaction() as tx:
-        if not await store.rotate_secret(tx, who.organization_id, endpoint_id, secret, until, now):
-            raise _no_endpoint()
+        precondition.check(_endpoint(await _locked(tx, who, endpoint_id)))
+        await store.rotate_secret(tx, who.organization_id, endpoint_id, secret, until, now)
         row = _found(await store.find_endpoint(tx, who.organization_id, endpoint_id))
     return EndpointWithSecret(**_endpoint(row).model_dump(), secret=secret)
 
@@ -211,6 +224,10 @@ def _no_nulls(changes: dict[str, Any]) -> None:
     if wrong:
         problems = tuple(Problem(f"/{name}", "null", "cannot be null; leave it out to keep it") for name in wrong)
         raise Invalid(f"/{wrong[0]} cannot be null.", problems=problems)
+
+
+async def _locked(tx: Tx, who: Principal, endpoint_id: str) -> EndpointRow:
+    return _found(await store.find_endpoint(tx, who.organization_id, endpoint_id, lock=True))
 
 
 def _endpoint(row: EndpointRow) -> EndpointOut:

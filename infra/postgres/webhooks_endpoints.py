@@ -46,9 +46,10 @@ async def count_endpoints(tx: Tx, organization: str) -> int:
     return await tx.scalar(query) or 0
 
 
-async def find_endpoint(tx: Tx, organization: str, endpoint_id: str) -> EndpointRow | None:
-    """The organization's endpoint; None when it has none of this id."""
-    row = (await tx.execute(select(*_COLUMNS).where(*_one(organization, endpoint_id)))).one_or_none()
+async def find_endpoint(tx: Tx, organization: str, endpoint_id: str, *, lock: bool = False) -> EndpointRow | None:
+    """The organization's endpoint; None when it has none of this id. `lock`: nobody changes it until the commit."""
+    query = select(*_COLUMNS).where(*_one(organization, endpoint_id))
+    row = (await tx.execute(query.with_for_update() if lock else query)).one_or_none()
     return EndpointRow(*row) if row else None
 
 
