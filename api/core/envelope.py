@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.core.etags import etag_of, not_modified, unchanged
-from api.core.paging import Pagination
+from api.core.paging import Pagination, link_header
 from api.core.request_ids import context_of
 from contracts.types import rfc3339
 from infra.clock import Clock
@@ -73,7 +73,6 @@ def reply(
     body: dict[str, Any] = {"data": data, "meta": {**about, **meta}}
     if pagination is not None:
         body["pagination"] = pagination
-        if pagination.next_cursor:
-            url = request.url.include_query_params(cursor=pagination.next_cursor)
-            headers["Link"] = f'<{url}>; rel="next"'
+        if link := link_header(request.url, pagination):
+            headers["Link"] = link
     return JsonBytes(to_json(body), status, headers)

@@ -1,16 +1,17 @@
-"""Cursors: signed, keyset, bound to the listing and its filters."""
+"""Cursors: signed, keyset, bound to the listing and its filters; and numbered pages where totals are cheap."""
 
 import base64
 import hashlib
 import hmac
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
+from starlette.datastructures import URL
 from starlette.requests import Request
 
 from api.core.request_ids import context_of
@@ -19,38 +20,61 @@ from contracts.errors import Invalid, Problem
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
 _SIGNATURE_BYTES: Final = 16
+_PAGING: Final = ("cursor", "limit", "page", "per_page")
 
 Row = TypeVar("Row")
 
 
 class Pagination(BaseModel):
-    """Where the page stands in its list. `next_cursor` null: this was the last page."""
+    """Where the page stands in its list. `next_cursor` null: this was the last page. By `page`: with the totals."""
 
     limit: int = Field(examples=[20])
     has_more: bool = Field(examples=[True])
     next_cursor: str | None = Field(examples=["WyIyMDI2LTExLTIz..."])
+    page: int | None = Field(default=None, examples=[1])
+    total: int | None = Field(default=None, examples=[42])
+    total_pages: int | None = Field(default=None, examples=[3])
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What part of a list is wanted: `limit` rows after the position (None: from the start)."""
+    """What part of a list is wanted: `limit` rows after the position (None: from the start), or page `number`."""
 
     limit: int
     after: tuple[Any, ...] | None
     listing: str
     secret: bytes
+    number: int | None = None
+
+    @property
+    def offset(self) -> int:
+        """How many rows to skip."""
+        return 0 if self.number is None else (self.number - 1) * self.limit
 
     @property
     def fetch(self) -> int:
         """How many rows to read: one more than are shown tells whether there are more."""
         return self.limit + 1
 
-    def cut(self, rows: Sequence[Row], position: Callable[[Row], Sequence[Any]]) -> tuple[Sequence[Row], Pagination]:
-        """The rows to show and the pagination; `position` gives the sort key of a row (str, int, datetime)."""
+    def cut(
+        self, rows: Sequence[Row], position: Callable[[Row], Sequence[Any]], *, total: int | None = None
+    ) -> tuple[Sequence[Row], Pagination]:
+        """The rows to show and the pagination; `position` gives the sort key of a row (str, int, datetime).
+
+        `total`: of all rows; needed by numbered pages. Raises: Invalid for a page behind the last.
+        """
         shown = rows[: self.limit]
         more = len(rows) > self.limit
         cursor = sign(self.secret, self.listing, position(shown[-1])) if more else None
-        return shown, Pagination(limit=self.limit, has_more=more, next_cursor=cursor)
+        pagination = Pagination(limit=self.limit, has_more=more, next_cursor=cursor)
+        return shown, pagination if self.number is None else pagination.model_copy(update=self._totals(total or 0))
+
+    def _totals(self, total: int) -> dict[str, int]:
+        number, pages = self.number or 1, max(1, -(-total // self.limit))
+        if number > pages:
+            problem = Problem("/query/page", "out_of_range", f"the last page is {pages}")
+            raise Invalid(f"There is no page {number}; the last is {pages}.", problems=(problem,))
+        return {"page": number, "total": total, "total_pages": pages}
 
 
 def page_of(
@@ -68,6 +92,39 @@ def page_of(
 
 
 PageIn = Annotated[Page, Depends(page_of)]
+
+
+def numbered_page_of(
+    request: Request,
+    cursored: PageIn,
+    page: Annotated[int | None, Query(ge=1, le=1_000_000, description="Number of the page, with totals")] = None,
+    per_page: Annotated[int | None, Query(ge=1, le=MAX_LIMIT, description="Rows on a numbered page")] = None,
+) -> Page:
+    """The page by number when `page` or `per_page` is sent, else by cursor. Raises: Invalid for both at once."""
+    if page is None and per_page is None:
+        return cursored
+    for name in ("cursor", "limit"):
+        if name in request.query_params:
+            problem = Problem(f"/query/{name}", "paging", "goes with a cursor; page and per_page go without it")
+            raise Invalid("Page by cursor and limit, or by page and per_page, not by both.", problems=(problem,))
+    return replace(cursored, limit=per_page or DEFAULT_LIMIT, number=page or 1)
+
+
+NumberedPageIn = Annotated[Page, Depends(numbered_page_of)]
+"""For lists whose total is cheap: their rows are bounded, or counted by an index."""
+
+
+def link_header(url: URL, pagination: Pagination) -> str:
+    """RFC 8288: the next page; of numbered pages also first, prev and last. Empty when there is nowhere to go."""
+    links = []
+    if pagination.page is None:
+        if pagination.next_cursor:
+            links.append(("next", url.include_query_params(cursor=pagination.next_cursor)))
+    else:
+        last = pagination.total_pages or 1
+        places = {"first": 1, "prev": pagination.page - 1, "next": pagination.page + 1, "last": last}
+        links += [(rel, url.include_query_params(page=at)) for rel, at in places.items() if 1 <= at <= last]
+    return ", ".join(f'<{address}>; rel="{rel}"' for rel, address in links)
 
 
 def sign(secret: bytes, listing: str, position: Sequence[Any]) -> str:
@@ -96,7 +153,7 @@ def _signature(secret: bytes, listing: str, body: bytes) -> bytes:
 def _listing(request: Request) -> str:
     """What the cursor is bound to: path, organization and filters."""
     principal = context_of(request).found.get("principal")
-    filters = sorted((k, v) for k, v in request.query_params.multi_items() if k not in ("cursor", "limit"))
+    filters = sorted((k, v) for k, v in request.query_params.multi_items() if k not in _PAGING)
     return json.dumps([request.url.path, principal.organization_id if principal else None, filters])
 
 

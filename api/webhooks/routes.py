@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api.core.envelope import Answer, Listing, reply
 from api.core.etags import PreconditionIn
 from api.core.idempotency import once
-from api.core.paging import PageIn, Pagination
+from api.core.paging import NumberedPageIn, PageIn, Pagination
 from api.core.resource import DepsIn, Resource, Who
 from api.webhooks import service
 from api.webhooks.schemas import (
@@ -35,8 +35,8 @@ OfEvent = Annotated[str | None, Query(max_length=255, description="Only of this 
 
 
 @routes.get("/endpoints", needs="webhooks:read", answers=Listing[EndpointOut])
-async def list_endpoints(request: Request, who: Who, deps: DepsIn, page: PageIn) -> Response:
-    """The organization's endpoints, the newest first."""
+async def list_endpoints(request: Request, who: Who, deps: DepsIn, page: NumberedPageIn) -> Response:
+    """The organization's endpoints, the newest first; by cursor, or by `page` with totals."""
     rows, pagination = await service.list_endpoints(deps, who, page)
     return reply(request, rows, pagination=pagination)
 

@@ -68,8 +68,9 @@ async def list_endpoints(deps: Deps, who: Principal, page: Page) -> tuple[list[E
     """The organization's endpoints, the newest first."""
     after = None if page.after is None else (page.after[0], page.after[1])
     async with deps.database.transaction() as tx:
-        rows = await store.list_endpoints(tx, who.organization_id, after=after, limit=page.fetch)
-    shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id))
+        rows = await store.list_endpoints(tx, who.organization_id, after=after, limit=page.fetch, offset=page.offset)
+        total = await store.count_endpoints(tx, who.organization_id) if page.number else None
+    shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id), total=total)
     return [_endpoint(row) for row in shown], pagination
 
 

@@ -54,13 +54,13 @@ async def find_endpoint(tx: Tx, organization: str, endpoint_id: str, *, lock: bo
 
 
 async def list_endpoints(
-    tx: Tx, organization: str, *, after: tuple[datetime, str] | None, limit: int
+    tx: Tx, organization: str, *, after: tuple[datetime, str] | None, limit: int, offset: int = 0
 ) -> list[EndpointRow]:
-    """The organization's endpoints, the newest first."""
+    """The organization's endpoints, the newest first; after the position, or without the first `offset`."""
     query = select(*_COLUMNS).where(endpoints.c.organization_id == organization, endpoints.c.deleted_at.is_(None))
     if after is not None:
         query = query.where(tuple_(endpoints.c.created_at, endpoints.c.id) < after)
-    query = query.order_by(endpoints.c.created_at.desc(), endpoints.c.id.desc()).limit(limit)
+    query = query.order_by(endpoints.c.created_at.desc(), endpoints.c.id.desc()).limit(limit).offset(offset)
     return [EndpointRow(*row) for row in await tx.execute(query)]
 
 

@@ -1,0 +1,74 @@
+"""Numbered pages: totals, links to all sides, and an error for what is out of range."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from api.core.paging import Pagination, link_header
+from tests.api.conftest import Api
+
+PATH = "/v1/webhooks/endpoints"
+
+
+async def with_endpoints(api: Api, count: int) -> list[str]:
+    """Their ids, the newest first."""
+    hook = {"url": "https://example.com/hook", "event_types": ["*"]}
+    made = [(await api.post(PATH, json=hook)).json()["data"]["id"] for _ in range(count)]
+    return sorted(made, reverse=True)
+
+
+def pages_of(answer: httpx.Response) -> dict[str, int]:
+    return {rel: int(parse_qs(urlsplit(link["url"]).query)["page"][0]) for rel, link in answer.links.items()}
+
+
+async def test_numbered_pages_carry_totals_and_lead_to_all_sides(api: Api) -> None:
+    ids = await with_endpoints(api, 5)
+    middle = await api.get(f"{PATH}?page=2&per_page=2")
+    assert [row["id"] for row in middle.json()["data"]] == ids[2:4]
+    shown = middle.json()["pagination"]
+    assert (shown["page"], shown["limit"], shown["total"], shown["total_pages"]) == (2, 2, 5, 3)
+    assert pages_of(middle) == {"first": 1, "prev": 1, "next": 3, "last": 3}
+    assert "per_page=2" in middle.links["next"]["url"]
+    last = await api.get(middle.links["next"]["url"])
+    assert [row["id"] for row in last.json()["data"]] == ids[4:]
+    assert pages_of(last) == {"first": 1, "prev": 2, "last": 3}
+    onwards = await api.get(PATH, params={"cursor": shown["next_cursor"]})
+    assert [row["id"] for row in onwards.json()["data"]] == ids[4:]
+
+
+async def test_without_numbers_a_list_has_a_cursor_and_no_totals(api: Api) -> None:
+    await with_endpoints(api, 2)
+    answer = await api.get(f"{PATH}?limit=1")
+    shown = answer.json()["pagination"]
+    assert (shown["page"], shown["total"], shown["total_pages"]) == (None, None, None)
+    assert set(answer.links) == {"next"}
+
+
+async def test_an_empty_list_has_one_empty_page(api: Api) -> None:
+    answer = await api.get(f"{PATH}?page=1")
+    assert (answer.status_code, answer.json()["data"]) == (200, [])
+    assert pages_of(answer) == {"first": 1, "last": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("page=2", "/query/page"),
+        ("page=0", "/query/page"),
+        ("page=1000001", "/query/page"),
+        ("page=x", "/query/page"),
+        ("per_page=101", "/query/per_page"),
+        ("per_page=0", "/query/per_page"),
+        ("page=1&limit=5", "/query/limit"),
+    ],
+)
+async def test_out_of_range_is_an_error_and_not_a_guess(api: Api, query: str, pointer: str) -> None:
+    await with_endpoints(api, 1)
+    answer = await api.get(f"{PATH}?{query}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+    assert answer.json()["error"]["details"][0]["pointer"] == pointer
+
+
+def test_a_single_page_by_cursor_has_no_links() -> None:
+    assert link_header(httpx.URL("http://x/"), Pagination(limit=20, has_more=False, next_cursor=None)) == ""
