@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.core.envelope import Answer, Listing, reply
+from api.core.idempotency import once
 from api.core.paging import PageIn
 from api.core.resource import DepsIn, Resource, Who
 from api.deadletters import service
@@ -43,10 +44,16 @@ async def letter(request: Request, who: Who, deps: DepsIn, letter_id: LetterId) 
     return reply(request, await service.letter(deps, who, letter_id))
 
 
-@routes.post("/{letter_id}/redrive", needs="deadletters:write", answers=Answer[Decided], errors=(404, 409))
+@routes.post(
+    "/{letter_id}/redrive", needs="deadletters:write", answers=Answer[Decided], errors=(404, 409), idempotent=True
+)
 async def redrive(request: Request, who: Who, deps: DepsIn, letter_id: LetterId) -> Response:
     """Publish the record into its topic again; its identity keeps the effect single."""
-    return reply(request, await service.redrive(deps, who, letter_id))
+
+    async def act() -> Response:
+        return reply(request, await service.redrive(deps, who, letter_id))
+
+    return await once(request, who, act)
 
 
 @routes.post("/{letter_id}/drop", needs="deadletters:write", answers=Answer[Decided], errors=(404, 409))

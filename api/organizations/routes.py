@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.core.envelope import Answer, Listing, reply
+from api.core.idempotency import once
 from api.core.paging import PageIn
 from api.core.resource import DepsIn, Resource, Who
 from api.organizations import service
@@ -14,10 +15,16 @@ from api.organizations.schemas import KeyIn, KeyOut, OrganizationIn, Organizatio
 routes: Final = Resource("/v1", "identity")
 
 
-@routes.post("/organizations", needs="system:organizations", answers=Answer[OrganizationOut], status=201)
+@routes.post(
+    "/organizations", needs="system:organizations", answers=Answer[OrganizationOut], status=201, idempotent=True
+)
 async def create_organization(request: Request, who: Who, deps: DepsIn, wanted: OrganizationIn) -> Response:
     """Make an organization."""
-    return reply(request, await service.create_organization(deps, wanted), status=201)
+
+    async def act() -> Response:
+        return reply(request, await service.create_organization(deps, wanted), status=201)
+
+    return await once(request, who, act)
 
 
 @routes.get("/organizations", needs="organizations:read", answers=Listing[OrganizationOut])
@@ -27,10 +34,14 @@ async def list_organizations(request: Request, who: Who, deps: DepsIn, page: Pag
     return reply(request, rows, pagination=pagination)
 
 
-@routes.post("/keys", needs="keys:write", answers=Answer[KeyOut], status=201)
+@routes.post("/keys", needs="keys:write", answers=Answer[KeyOut], status=201, idempotent=True)
 async def create_key(request: Request, who: Who, deps: DepsIn, wanted: KeyIn) -> Response:
     """Make an API key; it is shown in this answer and never again."""
-    return reply(request, await service.create_key(deps, request.app.state.keyring, who, wanted), status=201)
+
+    async def act() -> Response:
+        return reply(request, await service.create_key(deps, request.app.state.keyring, who, wanted), status=201)
+
+    return await once(request, who, act)
 
 
 @routes.get("/keys", needs="keys:read", answers=Listing[KeyOut])

@@ -147,7 +147,12 @@ async def read_delivery(request: Request, who: Who, deps: DepsIn, delivery_id: s
     answers=Answer[DeliveryOut],
     status=202,
     errors=(404, 409),
+    idempotent=True,
 )
 async def retry_delivery(request: Request, who: Who, deps: DepsIn, delivery_id: str) -> Response:
     """Send a delivery again now, with the same webhook-id; it is one more attempt."""
-    return reply(request, await service.retry_delivery(deps, who, delivery_id), status=202)
+
+    async def act() -> Response:
+        return reply(request, await service.retry_delivery(deps, who, delivery_id), status=202)
+
+    return await once(request, who, act)

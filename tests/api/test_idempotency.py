@@ -1,0 +1,69 @@
+"""Every unsafe route either takes an Idempotency-Key or is idempotent by nature, and the list says why."""
+
+import re
+from typing import Any
+
+import pytest
+
+from api.app import create_app
+from api.core.idempotency import KEPT_FOR
+from api.core.openapi import build
+from api.core.resource import register
+from api.events.openapi import SCHEMAS
+from tests.api.conftest import Api, World
+
+BY_NATURE = {
+    "/v1/keys/{key_id}/revoke": "revoking again changes nothing",
+    "/v1/admin/dead-letters/{letter_id}/drop": "dropping again changes nothing",
+    "/v1/admin/reconcile": "compares; what it sends again keeps its identity",
+}
+"""Posts without an Idempotency-Key, with the reason. PUT, PATCH and DELETE are idempotent by definition (RFC 9110)."""
+
+Operation = dict[str, Any]
+
+
+def posts(world: World) -> dict[str, Operation]:
+    """Every POST of the document."""
+    document = build(create_app(world.deps), SCHEMAS)
+    return {path: item["post"] for path, item in document["paths"].items() if "post" in item}
+
+
+def takes_key(operation: Operation) -> bool:
+    return any(parameter["name"] == "Idempotency-Key" for parameter in operation["parameters"])
+
+
+async def test_every_post_takes_an_idempotency_key_or_stands_in_the_list(world: World) -> None:
+    declared = posts(world)
+    assert {path for path, operation in declared.items() if not takes_key(operation)} == set(BY_NATURE)
+    assert set(declared) == {path for method, path, _ in register(create_app(world.deps)) if method == "POST"}
+    assert KEPT_FOR.total_seconds() >= 24 * 3600
+
+
+async def test_every_route_that_says_so_heeds_the_key(api: Api, world: World) -> None:
+    everything = api.bearer(await api.make_key(["*", "system:*"]))
+    for path, operation in posts(world).items():
+        if takes_key(operation):
+            body = next(iter(operation.get("requestBody", {"content": {"": {}}})["content"].values())).get("example")
+            answer = await api.post(
+                re.sub(r"\{[^}]+\}", "thing_1", path), json=body, headers=everything | {"idempotency-key": "a b"}
+            )
+            assert answer.status_code == 422, (path, answer.text)
+            assert answer.json()["error"]["details"][0]["pointer"] == "/header/Idempotency-Key", path
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/organizations", {"name": "Once"}),
+        ("/v1/keys", {"name": "once", "scopes": ["events:write"]}),
+        ("/v1/webhooks/endpoints", {"url": "https://example.com/hook", "event_types": ["*"]}),
+    ],
+)
+async def test_what_is_made_under_a_key_is_made_once(api: Api, path: str, body: dict[str, Any]) -> None:
+    everything = api.bearer(await api.make_key(["*", "system:*"])) | {"idempotency-key": "once" + path}
+    first, again = [await api.post(path, json=body, headers=everything) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.content == first.content
+    assert (first.headers.get("idempotency-replayed"), again.headers["idempotency-replayed"]) == (None, "true")
+    other = await api.post(path, json=body | {"name": "other", "description": "x"}, headers=everything)
+    assert other.status_code in (409, 422)
