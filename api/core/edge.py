@@ -10,6 +10,7 @@ from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.core import legacy
 from api.core.bodies import BoundedBody
 from api.core.errors import render
 from api.core.request_ids import KEY, Context, request_id_from
@@ -36,6 +37,8 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        moved = legacy.successor(scope) if scope["path"].startswith("/api/") else None
+        scope = moved or scope
         headers: dict[bytes, bytes] = dict(scope["headers"])
         context = scope[KEY] = Context(request_id_from(headers.get(b"x-request-id")), headers)
         began, status = time.perf_counter(), 500
@@ -45,6 +48,8 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _complete(message, context)
+                if moved is not None and context.route != "other":
+                    message["headers"] += legacy.headers_of(moved)
             elif context.unread_body and not message.get("more_body"):
                 await send({**message, "more_body": True})
                 await _drain(receive)
