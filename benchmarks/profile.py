@@ -1,4 +1,4 @@
-"""`python -m benchmarks.profile [ingress] [ledger] [analytics]`: where the CPU goes, written to profiles/*.md.
+"""`python -m benchmarks.profile [ingress] [ledger] [analytics] [webhooks]`: where the CPU goes, in profiles/*.md.
 
 Deterministic profiling (cProfile) makes small functions look dearer than they are; shares count, not sums.
 """
@@ -18,6 +18,7 @@ from benchmarks.processes import ROOT, child
 from benchmarks.report import machine
 from benchmarks.rows.analytics import open_analytics
 from benchmarks.rows.ledger import open_ledger
+from benchmarks.rows.webhooks import open_webhooks
 from benchmarks.world import SECRET, World, add_organization, start_world
 from infra.app.loop import run
 from infra.app.roles import run_api
@@ -101,6 +102,16 @@ async def analytics(world: World) -> None:
             await opened.write(EVENTS)
 
 
+async def webhooks(world: World) -> None:
+    """The dispatcher on deliveries that are due."""
+    async with open_webhooks(world, EVENTS // 2) as opened:
+        await opened.fill("warm")
+        await opened.deliver()
+        await opened.fill("p")
+        with profiled("webhooks", EVENTS // 2, "The dispatcher, from due rows to stored attempts, 8 endpoints."):
+            await opened.deliver()
+
+
 async def ingress(world: World) -> None:
     """The API in this process, batches of 100 and singles."""
     from infra.app.compose import open_clickhouse, open_hub
@@ -134,6 +145,7 @@ PROFILES: Final[dict[str, Callable[[World], Awaitable[None]]]] = {
     "ingress": ingress,
     "ledger": ledger,
     "analytics": analytics,
+    "webhooks": webhooks,
 }
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.bare.webhooks import post_all
@@ -22,7 +24,7 @@ from infra.postgres.database import Database, raw
 from infra.postgres.webhooks_endpoints import EndpointRow, save_endpoint
 from infra.postgres.webhooks_fanout import NewMessage, insert_messages
 
-DELIVERIES: Final = 10_000
+DELIVERIES: Final = 20_000
 ENDPOINTS: Final = 8
 SECRET: Final = "whsec_" + "YWlodWItYmVuY2htYXJrcy1zZWNyZXQtMzI="
 ORGANIZATION: Final = "org_bench"
@@ -32,30 +34,54 @@ PAGE: Final = 1_000
 PENDING: Final = "SELECT count(*) FROM webhook_deliveries WHERE state = 'pending'"
 
 
+@dataclass(frozen=True, slots=True)
+class OpenWebhooks:
+    """A database with endpoints, the receiver behind them, and the bodies that they are to get."""
+
+    database: Database
+    receiver: Child
+    urls: Sequence[str]
+    endpoints: Sequence[str]
+    bodies: Sequence[str]
+
+    async def fill(self, prefix: str) -> None:
+        """Writes the bodies down as deliveries that are due, as the fan-out does."""
+        await _due(self.database, self.endpoints, self.bodies, prefix)
+        await self.receiver.ask("counted")
+
+    async def deliver(self) -> float:
+        """Deliveries a second, from the first request at the far end until the last attempt is stored."""
+        return await _deliver(self.database, self.receiver, len(self.bodies))
+
+
+@asynccontextmanager
+async def open_webhooks(world: World, count: int) -> AsyncIterator[OpenWebhooks]:
+    """A receiver, endpoints there and so many bodies, until the block ends."""
+    database = Database.open(await world.database(), pool_size=10)
+    async with child("benchmarks.receiver") as receiver:
+        urls = [f"http://127.0.0.1:{port}/hook" for port in await receiver.ask("listen", ports=ENDPOINTS)]
+        yield OpenWebhooks(database, receiver, urls, await _endpoints(database, urls), _bodies(count))
+    await database.close()
+
+
 async def measure(world: World, size: Size) -> list[Row]:
     """The rows."""
     count = size.events(DELIVERIES)
-    bodies = _bodies(count)
-    database = Database.open(await world.database(), pool_size=10)
     postgres = world.engines.postgres.pid
     cpu: list[float] = []
-    async with child("benchmarks.receiver") as receiver:
-        urls = [f"http://127.0.0.1:{port}/hook" for port in await receiver.ask("listen", ports=ENDPOINTS)]
-        endpoints = await _endpoints(database, urls)
+    async with open_webhooks(world, count) as opened:
 
         async def hub(number: int) -> float:
-            await _due(database, endpoints, bodies, number)
-            await receiver.ask("counted")
+            await opened.fill(str(number))
             before = _cpu(postgres)
-            rate = await _deliver(database, receiver, count)
+            rate = await opened.deliver()
             cpu.append((_cpu(postgres) - before) / count * 1000)
             return rate
 
         async def bare(_: int) -> float:
-            return count / await post_all(urls, SECRET, bodies, IN_FLIGHT)
+            return count / await post_all(opened.urls, SECRET, opened.bodies, IN_FLIGHT)
 
         found = await interleaved({"hub": hub, "bare": bare}, size.repetitions)
-    await database.close()
     rates = {name: median(values) for name, values in found.items()}
     return [
         Row("webhooks", rates["hub"], "deliveries/s", rates["bare"], 0.5,
@@ -86,11 +112,10 @@ async def _endpoints(database: Database, urls: Sequence[str]) -> list[str]:
     return ids
 
 
-async def _due(database: Database, endpoints: Sequence[str], bodies: Sequence[str], number: int) -> None:
-    """Writes the bodies down as deliveries that are due, as the fan-out does."""
+async def _due(database: Database, endpoints: Sequence[str], bodies: Sequence[str], prefix: str) -> None:
     for start in range(0, len(bodies), PAGE):
         messages = [
-            NewMessage(new_uuid(), ORGANIZATION, f"evt-{number}-{start + at}", "/benchmarks", "service.completed", body,
+            NewMessage(new_uuid(), ORGANIZATION, f"evt-{prefix}-{start + at}", "/benchmarks", "service.completed", body,
                        None, None, None, ((new_uuid(), endpoints[at % len(endpoints)]),))
             for at, body in enumerate(bodies[start : start + PAGE])
         ]  # fmt: skip
@@ -99,7 +124,6 @@ async def _due(database: Database, endpoints: Sequence[str], bodies: Sequence[st
 
 
 async def _deliver(database: Database, receiver: Child, count: int) -> float:
-    """Deliveries a second, from the first request at the far end until the last attempt is stored."""
     stop = asyncio.Event()
     async with Sender(AddressPolicy.allowing(("127.0.0.0/8",))) as sender:
         dispatcher = Dispatcher(database, sender, SystemClock(), DispatcherOptions(name=new_id("bench")))

@@ -236,9 +236,10 @@ class Dispatcher:
         self._sending[slot.number] = leased.id
         target = self._targets[leased.endpoint_id]
         self._feed(target.id)
+        body = leased.payload.encode()
         with delivery_span(leased, target) as trace_headers:
-            headers = request_headers(leased, target, self._clock.now()) | trace_headers
-            reply = await self._sender.post(target.url, leased.payload.encode(), headers)
+            headers = request_headers(leased, target, self._clock.now(), body) | trace_headers
+            reply = await self._sender.post(target.url, body, headers)
         outcome, result = result_of(leased, reply, self._clock.now(), self._options.chance())
         self._recorder.add(target.id, result)
         del self._sending[slot.number]

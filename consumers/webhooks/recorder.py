@@ -25,6 +25,8 @@ from producers import outbox
 
 LINGER_S: Final = 0.02
 BATCH: Final = 256
+LARGEST: Final = 1024
+"""What came while a write was under way goes in one: a write of 256 takes as long as 10,000 a second leave for it."""
 RETRY_S: Final = 0.5
 
 log = structlog.get_logger()
@@ -91,7 +93,7 @@ class Recorder:
             self._arrived.clear()
             while self._pending or self._writing:
                 if not self._writing:
-                    self._writing, self._pending = self._pending[:BATCH], self._pending[BATCH:]
+                    self._writing, self._pending = self._pending[:LARGEST], self._pending[LARGEST:]
                     self._full.clear()
                 await self._try_to_write()
 

@@ -5,21 +5,25 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from itertools import islice
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, NamedTuple, Self
-from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from infra.http.addresses import AddressPolicy
-from infra.http.guard import AddressRefused, guarded_connector, host_in_hand
+from infra.http.exchange import Answer, exchange, route_to
+from infra.http.guard import AddressRefused, guarded_connector
 
 DEADLINE_S: Final = 15.0
 KEPT_BODY_BYTES: Final = 16 * 1024
 KEPT_HEADERS: Final = 20
 KEPT_HEADER_LENGTH: Final = 256
 BODY_GRACE_S: Final = 2.0
-USER_AGENT: Final = "SmartAIHub-Webhooks/1.0"
+ROUTES: Final = 4096
+OUR_HEADERS: Final = {"user-agent": "SmartAIHub-Webhooks/1.0", "accept-encoding": "identity", "accept": "*/*"}
 
 
 class Reply(NamedTuple):
@@ -45,64 +49,64 @@ class Sender:
         lookup: Callable[..., Any] = socket.getaddrinfo,
     ) -> None:
         self._policy = policy
-        self._timeout = aiohttp.ClientTimeout(total=deadline_s, ceil_threshold=deadline_s + 1)
+        self._deadline_s = deadline_s
         self._tls: ssl.SSLContext | bool = tls or True
         self._lookup = lookup
-        self._session: aiohttp.ClientSession | None = None
+        self._connector: aiohttp.BaseConnector | None = None
+        self._route = lru_cache(ROUTES)(lambda url: route_to(url, self._tls))
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=guarded_connector(self._policy, self._lookup),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Accept": "*/*"},
-            timeout=self._timeout,
-            trust_env=False,
-            auto_decompress=False,
-            raise_for_status=False,
-        )
+        self._connector = guarded_connector(self._policy, self._lookup)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._session is not None
-        await self._session.close()
+        assert self._connector is not None
+        await self._connector.close()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """The far end's answer, within the deadline. Never raises for what the far end does."""
-        assert self._session is not None, "use `async with Sender(...)`"
+        assert self._connector is not None, "use `async with Sender(...)`"
         started = time.perf_counter()
+        until = asyncio.get_running_loop().time() + self._deadline_s
         try:
-            host_in_hand.set(urlsplit(url).hostname or "")
-            async with self._session.post(
-                url, data=body, headers=headers, allow_redirects=False, ssl=self._tls
-            ) as answer:
-                kept = await _excerpt(answer)
-                return Reply(answer.status, _ms(started), headers=_kept_headers(answer), body=kept)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            timed_out = isinstance(error, TimeoutError)
-            return Reply(None, _ms(started), error=_why(error), timed_out=timed_out)
+            async with asyncio.timeout_at(until):
+                answer = await exchange(self._connector, self._route(url), _headers(headers), body)
+            kept = await _excerpt(answer, until)
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
+            return Reply(None, _ms(started), error=_why(error), timed_out=isinstance(error, TimeoutError))
+        return Reply(answer.message.code, _ms(started), headers=_kept_headers(answer.message.headers), body=kept)
 
 
-async def _excerpt(answer: aiohttp.ClientResponse) -> bytes:
+async def _excerpt(answer: Answer, until: float) -> bytes:
     """At most 16 KiB of the body. The status already tells the outcome: a body that stalls or breaks is cut."""
-    stream, kept = answer.content, b""
-    if stream.at_eof():
-        return kept
+    stream, kept = answer.body, b""
     try:
-        async with asyncio.timeout(BODY_GRACE_S):
-            while len(kept) < KEPT_BODY_BYTES and (chunk := await stream.read(KEPT_BODY_BYTES - len(kept))):
-                kept += chunk
+        if stream.is_eof():
+            kept = stream.read_nowait(KEPT_BODY_BYTES)
+        else:
+            grace = asyncio.get_running_loop().time() + BODY_GRACE_S
+            async with asyncio.timeout_at(min(grace, until)):
+                while len(kept) < KEPT_BODY_BYTES and (chunk := await stream.read(KEPT_BODY_BYTES - len(kept))):
+                    kept += chunk
     except (aiohttp.ClientError, TimeoutError):
-        answer.close()
-    if not stream.at_eof():
-        answer.close()
+        answer.connection.close()
+    finally:
+        if stream.at_eof():
+            answer.connection.release()
+        else:
+            answer.connection.close()
     return kept
 
 
-def _kept_headers(answer: aiohttp.ClientResponse) -> dict[str, str]:
-    pairs = list(answer.headers.items())[:KEPT_HEADERS]
-    return {_clean(name.lower()): _clean(value) for name, value in pairs}
+def _headers(own: Mapping[str, str]) -> dict[str, str]:
+    """Names in lower case, so that none is sent twice; what we say of ourselves gives way."""
+    return {**OUR_HEADERS, **{name.lower(): value for name, value in own.items()}}
+
+
+def _kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    return {_clean(name.lower()): _clean(value) for name, value in islice(headers.items(), KEPT_HEADERS)}
 
 
 def _clean(text: str) -> str:

@@ -58,11 +58,10 @@ _RECORD: Final = """
             last_error = r.error, finished_at = CASE WHEN r.state <> 'pending' THEN r.at END
         FROM results r
         WHERE d.id = r.delivery_id AND d.fencing = r.fencing AND d.lease_owner = r.owner AND d.state = 'pending'
-        RETURNING d.id, d.attempts
+        RETURNING d.id, d.attempts, r.at, r.duration_ms, r.outcome, r.status, r.error, r.headers::jsonb, r.body
     )
     INSERT INTO webhook_attempts (delivery_id, number, at, duration_ms, outcome, status, error, headers, body)
-    SELECT done.id, done.attempts, r.at, r.duration_ms, r.outcome, r.status, r.error, r.headers::jsonb, r.body
-    FROM done JOIN results r ON r.delivery_id = done.id
+    SELECT * FROM done
     RETURNING delivery_id
 """
 

@@ -115,6 +115,68 @@ async def test_what_is_not_http_is_a_failure_and_no_exception(sender: Sender, ra
     assert reply.error.startswith("connection: ")
 
 
+async def _answering(raw: bytes, received: list[bytes]) -> asyncio.Server:
+    """A server that takes one request of a known length and answers these bytes."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        received.append(head + await reader.readexactly(length))
+        writer.write(raw)
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    return await asyncio.start_server(talk, "127.0.0.1", 0)
+
+
+@pytest.mark.parametrize(
+    "raw, code, body",
+    [
+        (b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, b"ok"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", 101, b""),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200, b"ok"),
+        (b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", 204, b""),
+    ],
+)
+async def test_every_form_of_an_answer_is_understood(sender: Sender, raw: bytes, code: int, body: bytes) -> None:
+    received: list[bytes] = []
+    async with await _answering(raw, received) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/a?b=c"
+        reply = await sender.post(url, b"{}", {})
+        assert (reply.status, reply.body) == (code, body)
+    assert received[0].startswith(b"POST /a?b=c HTTP/1.1\r\nhost: 127.0.0.1:")
+
+
+async def test_the_largest_payload_arrives_whole(far_end: FarEnd, sender: Sender) -> None:
+    body = b"x" * 262_144
+    assert (await sender.post(far_end.url, body, {})).status == 204
+    assert far_end.received[0].body == body
+
+
+async def test_an_own_header_takes_the_place_of_ours_whatever_its_case(far_end: FarEnd, sender: Sender) -> None:
+    await sender.post(far_end.url, b"{}", {"USER-Agent": "mine", "X-Own": "1"})
+    assert far_end.received[0].headers["user-agent"] == "mine"
+
+
+@pytest.mark.parametrize("value", ["1\r\nX-Smuggled: 1", "1\nX-Smuggled: 1", "1\rX", "1\0"])
+async def test_a_header_that_would_smuggle_another_is_not_sent(far_end: FarEnd, sender: Sender, value: str) -> None:
+    reply = await sender.post(far_end.url, b"{}", {"X-Own": value})
+    assert reply.status is None
+    assert far_end.connections == 0
+
+
+async def test_a_connection_that_broke_off_is_not_used_again(sender: Sender) -> None:
+    received: list[bytes] = []
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
+    async with await _answering(answer, received) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        first = await sender.post(url, b"{}", {})
+        second = await sender.post(url, b"{}", {})
+    assert [(first.status, first.body), (second.status, second.body)] == [(200, b"half")] * 2
+    assert len(received) == 2
+
+
 async def test_a_closed_port_says_so(far_end: FarEnd, sender: Sender) -> None:
     listener = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
