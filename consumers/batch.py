@@ -55,10 +55,12 @@ class Batch(Generic[R]):
 
 
 Handler: TypeAlias = Callable[[Batch[R]], Awaitable[None]]
-Decode: TypeAlias = Callable[[Sequence[LogRecord]], tuple[list[R], list[Parked]]]
+Read: TypeAlias = tuple[list[R], list[Parked]]
+"""The readable records, and the others with the reason."""
+Decode: TypeAlias = Callable[[Sequence[LogRecord]], Read[R]]
 
 
-def decoded(records: Sequence[LogRecord]) -> tuple[list[Record], list[Parked]]:
+def decoded(records: Sequence[LogRecord]) -> Read[Record]:
     """The readable records, and the others with the reason."""
     good: list[Record] = []
     bad: list[Parked] = []
@@ -75,6 +77,6 @@ def decoded(records: Sequence[LogRecord]) -> tuple[list[Record], list[Parked]]:
     return good, bad
 
 
-def undecoded(records: Sequence[LogRecord]) -> tuple[list[LogRecord], list[Parked]]:
+def undecoded(records: Sequence[LogRecord]) -> Read[LogRecord]:
     """The records as they are, readable or not."""
     return list(records), []

@@ -20,8 +20,17 @@ class Lag:
         self._reached: dict[Place, int] = {}
         self._oldest_ms: dict[Place, int] = {}
 
+    def read(self, records: Sequence[LogRecord]) -> None:
+        """A batch waits for its turn: in partitions of which nothing was processed yet, processing begins with it."""
+        self._forget_others()
+        for record in records:
+            place = (record.topic.name, record.partition)
+            if place not in self._reached:
+                self._reached[place] = record.offset
+                self._oldest_ms[place] = record.timestamp_ms
+
     def took(self, records: Sequence[LogRecord]) -> None:
-        """A batch was read: its first records are the oldest unprocessed ones."""
+        """It is a batch's turn: its first records are the oldest unprocessed ones."""
         self._forget_others()
         for record in reversed(records):
             place = (record.topic.name, record.partition)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,25 +42,51 @@ class Tuning:
         }
 
 
-class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
-    """Hands over records only while `placed` is set, and none any more once `failed` is.
+class Handed:
+    """The records of one poll: where they begin, and what became of their partitions since."""
 
-    An error that no retry mends goes to `fail`.
+    __slots__ = ("_first", "lost", "sought")
+
+    def __init__(self, first: Mapping[TopicPartition, int]) -> None:
+        self._first = first
+        self.lost = False
+        self.sought: dict[TopicPartition, int] = {}
+
+    @property
+    def void(self) -> bool:
+        """Whether they must not be handled: they come again, here or with their new owner."""
+        return self.lost or bool(self.sought)
+
+    def places(self) -> list[tuple[TopicPartition, int]]:
+        """Where to read on so that they come again, with what was put back since; nowhere after a rebalance.
+
+        The rebalance has set the new owner's place, to what was committed: behind that, a seek would skip records.
+        """
+        if self.lost:
+            return []
+        return [(place, min(offset, self.sought.get(place, offset))) for place, offset in self._first.items()]
+
+
+class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
+    """Hands over records only while `placed` is set, and none any more once `over` is.
+
+    An error that no retry mends goes to `fail`. `handed` is what the last poll gave.
     """
 
     def __init__(
         self,
         group: str,
         placed: asyncio.Event,
-        failed: asyncio.Event,
+        over: asyncio.Event,
         fail: Callable[[BaseException], None],
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
         self._group = group
         self._placed = placed
-        self._failed = failed
+        self._over = over
         self._fail = fail
+        self.handed = Handed({})
 
     async def start(self) -> None:
         await super().start()
@@ -70,7 +96,7 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no
 
     async def getmany(self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None) -> Any:
         """What is there, or what comes within half a second, whatever `timeout_ms` says."""
-        if self._failed.is_set():
+        if self._over.is_set():
             raise ConsumerStoppedError
         try:
             if not self._placed.is_set():
@@ -88,6 +114,8 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no
         if records and not self._placed.is_set():
             self.put_back((place, found[0].offset) for place, found in records.items())
             return {}
+        # Nothing is awaited between aiokafka's taking them out and here: what is sought or lost later concerns them.
+        self.handed = Handed({place: found[0].offset for place, found in records.items()})
         return records
 
     def put_back(self, places: Iterable[tuple[TopicPartition, int]]) -> None:
@@ -98,6 +126,7 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no
         for place, offset in lowest.items():
             with contextlib.suppress(IllegalStateError):
                 self.seek(place, offset)
+                self.handed.sought[place] = offset
 
     async def _until_placed(self) -> None:
         with contextlib.suppress(TimeoutError):

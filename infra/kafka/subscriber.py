@@ -3,7 +3,8 @@
 What FastStream 0.7.8 and aiokafka 0.14 do by default, and what is done about it here:
 at-most-once acknowledgement (manual commits, last), swallowed handler errors (kept, the member stops),
 a batch voided by one bad header or body (neither is decoded here), a pause after an empty poll (polls wait for
-data instead), one partition's unread records delaying the others by a fetch (they are fetched together).
+data instead), one partition's unread records delaying the others by a fetch (they are fetched together), an idle
+processor while a sink writes (the next batch is read and made ready meanwhile).
 """
 
 import asyncio
@@ -23,11 +24,13 @@ from contracts.topics import Topic
 from infra.kafka.consumer import PatientConsumer, Tuning
 from infra.kafka.log import LogRecord
 from infra.kafka.options import KafkaOptions
+from infra.kafka.turn import Turn, Work
 
 Places = Mapping[tuple[str, int], int]
 """An offset by (topic, partition)."""
 
-OnBatch = Callable[[Sequence[LogRecord]], Awaitable[None]]
+OnBatch = Callable[[Sequence[LogRecord]], Awaitable[Work]]
+"""Makes a batch ready, without any effect: it may never be its turn."""
 OnAssign = Callable[[set[tuple[str, int]]], Awaitable[Places]]
 
 _COMMIT_S: Final = 10.0
@@ -35,14 +38,16 @@ _HAND_OVER_S: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 
-__all__ = ["GroupMember", "OnAssign", "OnBatch", "Places", "Tuning"]
+__all__ = ["GroupMember", "OnAssign", "OnBatch", "Places", "Tuning", "Work"]
 
 
 class GroupMember:
-    """Reads its share of the topics' partitions and calls `on_batch`, one batch at a time.
+    """Reads its share of the topics' partitions: `on_batch` makes a batch ready, and answers with its work.
 
-    `on_batch` commits or rewinds before it returns. An error that it raises is a bug: nothing more is read, and
-    `failed` is set and `error` holds it. `on_assign` may answer where a sink wants to go on, before anything is read.
+    One batch at a time is at work, in the order of reading; its work commits or rewinds before it returns. The next
+    one is made ready meanwhile, and dropped if the one before it was put back, if partitions moved or at a stop.
+    An error that either raises is a bug: nothing more is read, and `failed` is set and `error` holds it.
+    `on_assign` may answer where a sink wants to go on, before anything is read.
     """
 
     def __init__(
@@ -64,8 +69,8 @@ class GroupMember:
         self._placed = asyncio.Event()
         self.assignments = 0
         self._placing = asyncio.Lock()
-        self._at_rest = asyncio.Event()
-        self._at_rest.set()
+        self._turn = Turn(self.fail)
+        self._over = asyncio.Event()
         self._consumer: PatientConsumer | None = None
         self.failed = asyncio.Event()
         self.error: BaseException | None = None
@@ -73,6 +78,7 @@ class GroupMember:
 
     async def start(self) -> None:
         """Joins the group. Raises: BrokerUnavailable when the broker is down or lacks the topics; try again then."""
+        self._over.clear()
         try:
             await self.app.start()
         except (KafkaError, TimeoutError, OSError) as error:
@@ -83,9 +89,12 @@ class GroupMember:
             raise
 
     async def stop(self) -> None:
-        """Lets the batch in hand end (for `drain_ms`), leaves the group and closes; bounded, whatever is down."""
+        """Lets the batch at work end (for `drain_ms`), leaves the group and closes; bounded, whatever is down."""
+        self._over.set()
+        drain_s = self.tuning.drain_ms / 1000
         with contextlib.suppress(KafkaError, TimeoutError, OSError):
-            async with asyncio.timeout(self.tuning.drain_ms / 1000 + 2):
+            async with asyncio.timeout(drain_s + 2):
+                await self._turn.end(drain_s)
                 await self.app.stop()
 
     async def commit(self, places: Places) -> bool:
@@ -131,8 +140,8 @@ class GroupMember:
         return found
 
     def rest(self) -> None:
-        """To be called before a long pause inside `on_batch`: a rebalance need not wait for it."""
-        self._at_rest.set()
+        """To be called before a long pause inside a batch's work: a rebalance need not wait for it."""
+        self._turn.at_rest.set()
 
     async def place(self) -> None:
         """Asks the sink where to go on, once more, when it could not say at the assignment."""
@@ -151,6 +160,7 @@ class GroupMember:
         """Ends the member: nothing more is read or committed."""
         self.error = self.error or error
         self.failed.set()
+        self._over.set()
 
     def _running(self) -> PatientConsumer:
         if self._consumer is None:
@@ -187,30 +197,39 @@ class GroupMember:
 
     def _build_consumer(self, **arguments: Any) -> PatientConsumer:
         mine = self._options.client_arguments() | self.tuning.consumer_arguments()
-        self._consumer = PatientConsumer(self.group, self._placed, self.failed, self.fail, **arguments | mine)
+        self._consumer = PatientConsumer(self.group, self._placed, self._over, self.fail, **arguments | mine)
         return self._consumer
 
     async def _consume(self, raw: Sequence[Any]) -> None:
-        """FastStream's handler: it would swallow what is raised here, so nothing is."""
-        self._at_rest.clear()
+        """FastStream's handler: it would swallow what is raised here, so nothing is.
+
+        Returns as soon as the batch is at work, so that the next one is read.
+        """
+        consumer = self._running()
+        handed = consumer.handed
         try:
-            await self._on_batch([self._record(record) for record in raw])
+            work = await self._on_batch([self._record(record) for record in raw])
         except Exception as error:  # noqa: BLE001 - handed to whoever runs the member, who raises it
             self.fail(error)
-        finally:
-            self._at_rest.set()
+            return
+        await self._turn.over()
+        if handed.void:
+            consumer.put_back(handed.places())
+        elif not self._over.is_set():
+            self._turn.begin(work)
 
     def _record(self, raw: Any) -> LogRecord:
         topic = self._topics[raw.topic]
         return LogRecord(topic, raw.partition, raw.offset, raw.key, raw.value, raw.headers, raw.timestamp)
 
     async def _revoked(self) -> None:
-        """Partitions move: the batch in hand gets a moment to commit, so that its next owner need not repeat it."""
+        """Partitions move: the batch at work gets a moment to commit, so that its next owner need not repeat it."""
         self._placed.clear()
         self.assignments += 1
+        self._running().handed.lost = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HAND_OVER_S):
-                await self._at_rest.wait()
+                await self._turn.at_rest.wait()
 
     async def _place(self, assigned: Iterable[TopicPartition]) -> None:
         """Seeks to the sink's own offsets; until that is done nothing is handed over.

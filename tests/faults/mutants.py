@@ -23,9 +23,9 @@ class Mutant(NamedTuple):
 
 def _offset_before_effect() -> None:
     def make(original: Any) -> Any:
-        async def effects(self: Any, records: Any) -> Any:
+        async def effects(self: Any, records: Any, read: Any) -> Any:
             await self._member.commit(self._lag.reached(records))
-            return await original(self, records)
+            return await original(self, records, read)
 
         return effects
 

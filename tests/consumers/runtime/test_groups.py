@@ -190,7 +190,9 @@ async def test_only_offsets_of_its_own_partitions_are_committed(
 async def test_a_batch_whose_partitions_were_lost_is_no_bug(build: Build, producer: Producer) -> None:
     await publish(producer, range(300))
     handled = Collector()
-    app = build(handled, tuning=Tuning(session_timeout_ms=6_000, heartbeat_interval_ms=200, max_poll_interval_ms=500))
+    # Only a batch that waits for its turn holds up the polls: so there must be one.
+    tuning = Tuning(max_records=20, session_timeout_ms=6_000, heartbeat_interval_ms=200, max_poll_interval_ms=500)
+    app = build(handled, tuning=tuning)
     blocked = True
 
     async def blocking(batch: Batch[Record]) -> None:
