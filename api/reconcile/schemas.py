@@ -1,6 +1,6 @@
 """JSON of the reconcile resource."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 
 class ReconcileIn(BaseModel):
@@ -8,7 +8,7 @@ class ReconcileIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"repair": False}]})
 
-    repair: bool = False
+    repair: StrictBool = False
 
 
 class DifferenceOut(BaseModel):
