@@ -85,7 +85,8 @@ def _days(start: datetime, end: datetime, zone: tzinfo) -> Ruler:
     """Days of 24 hours, and around each change of the clock one day for itself."""
     first = _first_instant(start.astimezone(zone).date(), zone)
     bases, single = {first}, set()
-    for change in _changes(datetime.fromtimestamp(first, UTC), end, zone):
+    # The first day may itself begin with a change: where clocks go forward at midnight (Cairo).
+    for change in _changes(datetime.fromtimestamp(first - 1, UTC), end, zone):
         for day in {_date_at(change - 1, zone), _date_at(change, zone)}:
             begin, after = _first_instant(day, zone), _first_instant(day + timedelta(days=1), zone)
             if begin >= first and after - begin != STEP_S["day"]:

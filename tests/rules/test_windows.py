@@ -74,6 +74,14 @@ def test_a_day_has_23_24_or_25_hours_in_berlin() -> None:
     assert lengths == {23 * 3600, 24 * 3600, 25 * 3600}
 
 
+def test_a_first_day_that_begins_with_a_change_of_the_clock_has_its_own_length() -> None:
+    zone = ZoneInfo("Africa/Cairo")
+    start = datetime(2002, 4, 26, 12, tzinfo=zone)
+    found = ruler(start, start + timedelta(days=3), "day", zone)
+    second = int(datetime(2002, 4, 27, 0, 30, tzinfo=zone).timestamp())
+    assert datetime.fromtimestamp(found.start_of(second), zone) == datetime(2002, 4, 27, tzinfo=zone)
+
+
 def test_the_repeated_hour_is_two_windows() -> None:
     zone = ZoneInfo("Europe/Berlin")
     start = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
