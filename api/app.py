@@ -4,9 +4,12 @@ from fastapi import FastAPI
 
 from api.analytics.routes import routes as analytics
 from api.core import errors
+from api.core.admission import Gate
 from api.core.edge import Edge
-from api.core.principal import Keyring
+from api.core.keyring import Keyring
+from api.core.people import People
 from api.core.resource import Resource
+from api.core.tokens import Tokens
 from api.credits.routes import routes as credits
 from api.deadletters.routes import routes as deadletters
 from api.deps import Deps
@@ -44,13 +47,18 @@ def create_app(deps: Deps) -> FastAPI:
         telemetry={"metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.deps = deps
-    app.state.keyring = Keyring(deps.database, deps.clock, deps.key_pepper, options.database_deadline_s)
+    deadline_s = options.database_deadline_s
+    app.state.keyring = Keyring(deps.database, deps.clock, deps.key_pepper, deadline_s)
+    app.state.tokens = Tokens(deps.database, deps.clock, deps.sealer, options.public_url)
+    app.state.people = People(deps.database, deps.clock, app.state.tokens, deadline_s)
+    app.state.gate = Gate(app.state.keyring, app.state.people, deps.clock)
     hot = hot_routes()
     app.add_middleware(
         Edge,
         limit=options.body_limit_bytes,
         deadline_s=options.body_deadline_s,
         hot={route.path: route.hot for route in hot},
+        proxies=options.trusted_proxies,
     )
     errors.install(app)
     app.router.routes.extend(hot)

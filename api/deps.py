@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from infra.clickhouse.client import ClickHouse
 from infra.clock import Clock
+from infra.crypto import Sealer
 from infra.kafka.log import LogReader
 from infra.kafka.producer import Producer
 from infra.postgres.database import Database
@@ -19,13 +20,18 @@ class ApiOptions:
     body_deadline_s: float = 15.0
     batch_limit: int = 1_000
     database_deadline_s: float = 1.0
+    public_url: str = "http://localhost:8080"
+    """Where people and programs reach this hub: the issuer of its tokens, the start of its links."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-For is believed."""
     webhook_allow: tuple[str, ...] = ()
     """Networks and hosts that webhooks may reach although they are private; http too, if they are loopback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
-    """Open connections and options. `key_pepper` hashes API keys; `cursor_secret` signs paging cursors."""
+    """Open connections and options. `key_pepper` hashes API keys; `cursor_secret` signs paging cursors,
+    `sealer` seals secrets at rest."""
 
     database: Database
     producer: Producer
@@ -35,4 +41,5 @@ class Deps:
     clock: Clock
     key_pepper: bytes
     cursor_secret: bytes
+    sealer: Sealer
     options: ApiOptions = ApiOptions()

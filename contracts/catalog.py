@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from contracts import json_text
 from contracts.envelope import Envelope
 from contracts.errors import InvalidRecord, Malformed, Problem, UnreadableRecord
-from contracts.events import auth, credits, ledger, usage, webhooks
+from contracts.events import auth, credits, ledger, members, usage, webhooks
 from contracts.events.base import EventData
 from contracts.types import rfc3339
 
@@ -27,6 +27,36 @@ EVENTS: Final[dict[str, type[EventData]]] = {
         auth.UserLoggedInV1,
         auth.LoginFailedV1,
         auth.PermissionDeniedV1,
+        auth.KeyRotatedV1,
+        auth.KeyUsedFirstV1,
+        auth.UserVerifiedV1,
+        auth.UserUpdatedV1,
+        auth.UserErasedV1,
+        auth.UserLoggedOutV1,
+        auth.UserLockedV1,
+        auth.SessionStartedV1,
+        auth.SessionElevatedV1,
+        auth.SessionRevokedV1,
+        auth.RefreshReusedV1,
+        auth.FactorEnrolledV1,
+        auth.FactorRemovedV1,
+        auth.FactorFailedV1,
+        auth.IdentityLinkedV1,
+        auth.IdentityUnlinkedV1,
+        members.OrganizationCreatedV1,
+        members.OrganizationChangedV1,
+        members.MemberInvitedV1,
+        members.MemberJoinedV1,
+        members.MemberRemovedV1,
+        members.OwnerChangedV1,
+        members.RoleAssignedV1,
+        members.RoleUnassignedV1,
+        members.RoleCreatedV1,
+        members.RoleChangedV1,
+        members.RoleDeletedV1,
+        members.TeamCreatedV1,
+        members.TeamChangedV1,
+        members.TeamDeletedV1,
         ledger.ChargeBookedV1,
         ledger.GrantBookedV1,
         ledger.AdjustmentBookedV1,

@@ -4,6 +4,7 @@ AihubError
 ├── InputError                  the caller can mend it
 │   ├── Malformed               400  not JSON, not UTF-8, not an envelope
 │   ├── Unauthenticated         401
+│   │   └── StepUpRequired      401  logged in too long ago for this: prove it again (RFC 9470)
 │   ├── InsufficientCredits     402
 │   ├── PermissionDenied        403
 │   ├── NotFound                404
@@ -78,6 +79,10 @@ class Malformed(InputError):
 class Unauthenticated(InputError):
     code = "unauthenticated"
     status = 401
+
+
+class StepUpRequired(Unauthenticated):
+    code = "step_up_required"
 
 
 class InsufficientCredits(InputError):

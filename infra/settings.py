@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.errors import ConfigError
+from infra.crypto import Sealer
 
 MIN_SECRET_LENGTH: Final = 32
 
@@ -26,6 +27,10 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     secret: SecretStr | None = Field(default=None, description="At least 32 characters; keys every hash and seal")
+
+    secret_previous: SecretStr | None = Field(default=None, description="The secret before: still opens what it sealed")
+    public_url: str | None = Field(default=None, description="https://... under which people reach this hub")
+    trusted_proxies: tuple[str, ...] = Field(default=(), description="CIDRs whose X-Forwarded-For is believed")
 
     postgres_dsn: SecretStr | None = Field(default=None, description="postgresql://user:password@host:port/name")
     postgres_pool: int = Field(default=10, ge=2, le=200)
@@ -67,6 +72,12 @@ class Settings(BaseSettings):
     def distributed(self) -> bool:
         """Whether the three engines are given by URL."""
         return bool(self.kafka_bootstrap and self.postgres_dsn and self.clickhouse_url)
+
+    @property
+    def sealer(self) -> Sealer:
+        """Seals and opens secrets at rest. Raises: ConfigError without a secret."""
+        previous = (self.secret_previous.get_secret_value().encode(),) if self.secret_previous else ()
+        return Sealer(self.pepper, *previous)
 
     @property
     def pepper(self) -> bytes:

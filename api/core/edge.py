@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from ipaddress import ip_network
 from typing import Final
 
 from prometheus_client import Counter, Histogram
@@ -11,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.core import legacy
+from api.core.addresses import client_address
 from api.core.bodies import BoundedBody
 from api.core.errors import render
 from api.core.request_ids import KEY, Context, request_id_from
@@ -26,11 +28,14 @@ DRAIN_BYTES: Final = 64_000_000
 class Edge:
     """ASGI middleware. Posts to a `hot` path skip the framework's own layers (10 us of CPU each)."""
 
-    def __init__(self, app: ASGIApp, *, limit: int, deadline_s: float, hot: Mapping[str, ASGIApp]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, limit: int, deadline_s: float, hot: Mapping[str, ASGIApp], proxies: Sequence[str] = ()
+    ) -> None:
         self._app = app
         self._hot = hot
         self._limit = limit
         self._deadline_s = deadline_s
+        self._proxies = tuple(ip_network(proxy) for proxy in proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -40,7 +45,9 @@ class Edge:
         moved = legacy.successor(scope) if scope["path"].startswith("/api/") else None
         scope = moved or scope
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        context = scope[KEY] = Context(request_id_from(headers.get(b"x-request-id")), headers)
+        client = scope.get("client")
+        address = client_address(client[0] if client else "", headers.get(b"x-forwarded-for"), self._proxies)
+        context = scope[KEY] = Context(request_id_from(headers.get(b"x-request-id")), headers, address)
         began, status = time.perf_counter(), 500
 
         async def answer(message: Message) -> None:

@@ -13,10 +13,12 @@ from starlette.responses import Response
 
 from api.core.request_ids import KEY, Context
 from contracts import json_text
-from contracts.errors import AihubError, Invalid, Malformed, MethodNotAllowed, NotFound, Problem
+from contracts.errors import AihubError, Invalid, Malformed, MethodNotAllowed, NotFound, Problem, StepUpRequired
 from contracts.types import rfc3339
 
 PROBLEM: str = "application/problem+json"
+_STEP_UP = ', error="insufficient_user_authentication", max_age="300"'
+"""RFC 9470, section 3."""
 
 
 class Detail(BaseModel):
@@ -78,7 +80,8 @@ def render(request: Request, error: AihubError, headers: dict[str, str] | None =
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
     if error.status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="aihub"'
+        step_up = isinstance(error, StepUpRequired)
+        headers["WWW-Authenticate"] = 'Bearer realm="aihub"' + (_STEP_UP if step_up else "")
     body: dict[str, Any] = {
         "code": error.code,
         "details": details(error.problems),

@@ -13,8 +13,8 @@ from api.core import openapi_errors
 from api.core.envelope import Meta
 from api.core.errors import Detail, ErrorAnswer, ErrorBody, ProblemAnswer
 from api.core.examples import example_of
-from api.core.permissions import PUBLIC
 from api.core.resource import PERMISSION_FIELD, RawRoute
+from contracts.rules.access import PUBLIC
 
 DESCRIPTION: Final = (
     "Metering, credits, analytics and webhooks for AI usage. Answers are `{data, meta}`, lists add `pagination`, errors"
@@ -96,6 +96,9 @@ def _complete(operation: dict[str, Any], method: str) -> None:
     permission = operation.get(PERMISSION_FIELD, PUBLIC)
     errors = set(operation.pop("x-errors", ()))
     operation["security"] = [] if permission == PUBLIC else _ANY_SCHEME
+    if not operation.get("x-step-up"):
+        operation.pop("x-step-up", None)
+    operation.pop("x-in-team", None)
     if permission != PUBLIC:
         errors |= {401, 403, 503}
         operation["description"] = f"{operation.get('description', '')}\n\nPermission: `{permission}`".strip()

@@ -1,149 +1,90 @@
-"""Who asks: API keys, looked up in PostgreSQL and remembered for a moment."""
+"""Who asks: one shape for API keys, service credentials and people, everywhere."""
 
-import asyncio
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
-from api.core.deadlines import brief_transaction
-from api.core.permissions import allows
-from contracts.errors import DatabaseUnavailable, PermissionDenied, Unauthenticated
-from infra.clock import Clock
-from infra.crypto import hash_api_key, looks_like_api_key
-from infra.postgres.database import Database
-from infra.postgres.keys import find_key, organization_exists
+from contracts.errors import PermissionDenied, StepUpRequired, Unauthenticated
+from contracts.rules.access import SELF, allows
 
-FRESH_FOR: Final = timedelta(seconds=1)
-"""A revoked key is refused after at most this long, in every process."""
-USABLE_FOR: Final = timedelta(minutes=10)
-"""How long a known key goes on while PostgreSQL is away."""
-MAX_REMEMBERED: Final = 20_000
+ANY_ORGANIZATION: Final = "system:any_organization"
 
-Headers = dict[bytes, bytes]
+
+class Kind(StrEnum):
+    """How somebody proved who they are."""
+
+    KEY = "key"
+    SERVICE = "service"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The session behind a person's access token. `methods` as RFC 8176 names them (pwd, otp, hwk, swk ...)."""
+
+    id: str
+    authenticated_at: datetime
+    methods: frozenset[str]
+    elevated_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The key that asks and the organization it acts for."""
+    """Who asks, and the organization that they act for.
 
-    key_id: str
+    `id` names the key or the user. `scopes` hold in the whole organization, those of `teams` in one team only.
+    `networks` are the only ones that a key may come from (none: any). `rate_class` is a role of RATE_CLASSES.
+    """
+
+    id: str
     organization_id: str
     scopes: frozenset[str]
     expires_at: datetime | None = None
+    kind: Kind = Kind.KEY
+    rate_class: str = "user"
+    login: Login | None = None
+    teams: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
 
-    def may(self, permission: str) -> bool:
-        """Whether its scopes contain the permission."""
-        return allows(self.scopes, permission)
+    @property
+    def user_id(self) -> str:
+        """The person. Raises: Unauthenticated for a key."""
+        if self.kind is not Kind.USER:
+            raise Unauthenticated("This route is about a person: log in and send the access token, not an API key.")
+        return self.id
 
-    def require(self, permission: str) -> None:
-        """Returns when it may. Raises: PermissionDenied, naming the permission."""
-        if not self.may(permission):
-            raise PermissionDenied(f"This key lacks the permission {permission}; use one that has it.")
+    def may(self, permission: str, team: str | None = None) -> bool:
+        """Whether they hold the permission in the whole organization, or in this team."""
+        return allows(self.scopes, permission) or (team is not None and allows(self.teams.get(team, _NONE), permission))
 
+    def teams_with(self, permission: str) -> frozenset[str] | None:
+        """The teams in which they hold the permission; None: all of them, they hold it in the organization."""
+        if allows(self.scopes, permission):
+            return None
+        return frozenset(team for team, scopes in self.teams.items() if allows(scopes, permission))
 
-@dataclass(slots=True)
-class _Remembered:
-    principal: Principal | None
-    checked_at: datetime
-    retry_at: datetime
-    failing: bool = False
+    def require(self, permission: str, team: str | None = None) -> None:
+        """Returns when they may. Raises: PermissionDenied, naming the permission; Unauthenticated for SELF."""
+        if permission == SELF:
+            _ = self.user_id
+        elif not self.may(permission, team):
+            raise denied(permission)
 
-    def usable(self, now: datetime) -> bool:
-        """Whether it may stand in while PostgreSQL is away."""
-        return self.principal is not None and now - self.checked_at <= USABLE_FOR
-
-
-class Keyring:
-    """Authenticates requests; asks PostgreSQL at most once a second per key."""
-
-    def __init__(self, database: Database, clock: Clock, pepper: bytes, deadline_s: float) -> None:
-        self._database = database
-        self._clock = clock
-        self._pepper = pepper
-        self._deadline_s = deadline_s
-        self._known: dict[bytes, _Remembered] = {}
-        self._asking: dict[bytes, asyncio.Task[_Remembered]] = {}
-        self._organizations: set[str] = set()
-
-    async def authenticate(self, headers: Headers) -> Principal:
-        """The principal of the request's key.
-
-        Raises: Unauthenticated (no key, unknown, revoked, expired), DatabaseUnavailable (unknown while the database
-        is away).
-        """
-        digest = hash_api_key(_presented(headers), self._pepper)
-        now = self._clock.now()
-        entry = self._known.get(digest)
-        if entry is None or now >= entry.retry_at:
-            entry = await self._refresh(digest, entry, now)
-        principal = entry.principal
-        if principal is None or (principal.expires_at is not None and principal.expires_at <= now):
-            raise Unauthenticated("The API key is unknown, revoked or expired; create a new one.")
-        return principal
-
-    async def organization_exists(self, organization_id: str) -> bool:
-        """Whether there is such an organization; one that was seen is not asked for again."""
-        if organization_id not in self._organizations:
-            async with brief_transaction(self._database, self._deadline_s) as tx:
-                if not await organization_exists(tx, organization_id):
-                    return False
-            self._organizations.add(organization_id)
-        return True
-
-    async def _refresh(self, digest: bytes, entry: _Remembered | None, now: datetime) -> _Remembered:
-        """What PostgreSQL says, or what is remembered while it is away: then it is asked behind the request's back."""
-        task = self._ask(digest)
-        if entry is not None and entry.failing and entry.usable(now):
-            entry.retry_at = now + FRESH_FOR
-            return entry
-        try:
-            return await asyncio.shield(task)
-        except DatabaseUnavailable:
-            if entry is None or not entry.usable(now):
-                raise
-            entry.failing, entry.retry_at = True, self._clock.now() + FRESH_FOR
-            return entry
-
-    def _ask(self, digest: bytes) -> asyncio.Task[_Remembered]:
-        """One question to PostgreSQL, however many requests wait for its answer."""
-        task = self._asking.get(digest)
-        if task is None:
-            task = self._asking[digest] = asyncio.create_task(self._look_up(digest))
-            task.add_done_callback(lambda done: self._answered(digest, done))
-        return task
-
-    def _answered(self, digest: bytes, task: asyncio.Task[_Remembered]) -> None:
-        del self._asking[digest]
-        if not task.cancelled():
-            task.exception()  # whoever waits gets it; nobody may be waiting
-
-    async def _look_up(self, digest: bytes) -> _Remembered:
-        async with brief_transaction(self._database, self._deadline_s) as tx:
-            row = await find_key(tx, digest)
-        principal = None
-        if row is not None and row.revoked_at is None:
-            principal = Principal(row.id, row.organization_id, frozenset(row.scopes), row.expires_at)
-        self._known.pop(digest, None)
-        while len(self._known) >= MAX_REMEMBERED:
-            del self._known[next(iter(self._known))]
-        now = self._clock.now()
-        entry = self._known[digest] = _Remembered(principal, now, now + FRESH_FOR)
-        return entry
+    def require_step_up(self, now: datetime) -> None:
+        """Returns for a key, and for a person who has just proved who they are. Raises: StepUpRequired."""
+        if self.kind is Kind.USER:
+            until = self.login.elevated_until if self.login else None
+            if until is None or until <= now:
+                raise StepUpRequired(
+                    "Prove again that it is you: POST /v1/auth/step-up with your password or second factor, then retry."
+                )
 
 
-def _presented(headers: Headers) -> str:
-    """The key in `Authorization: Bearer` or `X-API-Key`. Raises: Unauthenticated."""
-    raw = headers.get(b"authorization")
-    if raw is not None:
-        scheme, _, value = raw.partition(b" ")
-        if scheme.lower() != b"bearer":
-            raise Unauthenticated("Send the API key as `Authorization: Bearer aihub_live_...`.")
-        raw = value.strip()
-    else:
-        raw = headers.get(b"x-api-key")
-    if not raw:
-        raise Unauthenticated("This route needs an API key: send `Authorization: Bearer aihub_live_...`.")
-    key = raw.decode("latin-1")
-    if not looks_like_api_key(key):
-        raise Unauthenticated("This is not an API key, or it was cut or mistyped: its checksum does not fit.")
-    return key
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+def denied(permission: str) -> PermissionDenied:
+    """What somebody is told who lacks the permission."""
+    return PermissionDenied(f"The permission {permission} is missing; ask an admin for a role or a key that has it.")

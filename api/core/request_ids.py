@@ -14,10 +14,12 @@ _SANE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 @dataclass(slots=True)
 class Context:
-    """One request: its id, its headers (lower-case names; of a repeated header the last), the route that took it."""
+    """One request: its id, its headers (lower-case names; of a repeated header the last), the client's
+    address, the route that took it."""
 
     request_id: str
     headers: dict[bytes, bytes]
+    address: str = ""
     route: str = "other"
     unread_body: bool = False
     cache_control: bytes = b"no-store"

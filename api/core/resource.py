@@ -19,12 +19,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from api.core.permissions import PERMISSIONS, PUBLIC
+from api.core.admission import Gate, Needs
 from api.core.principal import Principal
 from api.core.request_ids import context_of
 from api.deps import Deps
 from contracts import json_text
 from contracts.errors import UnsupportedMediaType
+from contracts.rules.access import PERMISSIONS, PUBLIC, SELF
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
 
@@ -44,21 +45,7 @@ def _who(request: Request) -> Principal:
 
 DepsIn = Annotated[Deps, Depends(_deps)]
 Who = Annotated[Principal, Depends(_who)]
-"""The authenticated key; only on routes that name a permission."""
-
-
-async def admit(request: Request, permission: str) -> Principal | None:
-    """The principal, once it is known to have the permission; None on public routes.
-
-    Raises: Unauthenticated, PermissionDenied, DatabaseUnavailable.
-    """
-    if permission == PUBLIC:
-        return None
-    context = context_of(request)
-    principal: Principal = await request.app.state.keyring.authenticate(context.headers)
-    principal.require(permission)
-    context.found["principal"] = principal
-    return principal
+"""Who asks; only on routes that are not public."""
 
 
 class StrictRequest(Request):
@@ -75,13 +62,15 @@ class GuardedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler behind the guard."""
         handle = super().get_route_handler()
-        permission: str = (self.openapi_extra or {})[PERMISSION_FIELD]
-
+        extra = self.openapi_extra or {}
+        needs = Needs(extra[PERMISSION_FIELD], extra["x-step-up"], extra["x-in-team"])
         path = self.path_format
 
         async def guarded(request: Request) -> Response:
-            context_of(request).route = path
-            await admit(request, permission)
+            context = context_of(request)
+            context.route = path
+            gate: Gate = request.app.state.gate
+            await gate.admit(context, needs)
             if self.body_field is not None:
                 _json_only(request)
             return await handle(StrictRequest(request.scope, request.receive))
@@ -155,15 +144,20 @@ class Resource:
         idempotent: bool = False,
         etag: bool = False,
         media: str | None = None,
+        step_up: bool = False,
+        in_team: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
-        """Declares a route: `needs` a permission (or PUBLIC), `answers` the model of its body (None: no body),
+        """Declares a route: `needs` a permission (or PUBLIC, SELF), `answers` the model of its body (None: no body),
         `errors` further statuses beside those that every route has, `idempotent`: takes an Idempotency-Key,
-        `etag`: answers with an ETag and heeds If-None-Match or If-Match, `media`: of a body that is not JSON."""
-        if needs != PUBLIC and needs not in PERMISSIONS:
+        `etag`: answers with an ETag and heeds If-None-Match or If-Match, `media`: of a body that is not JSON,
+        `step_up`: a person must have proved again who they are (money, keys, roles), `in_team`: open to who holds the
+        permission in one team, the service narrows by `who.teams_with(...)`."""
+        if needs not in (PUBLIC, SELF) and needs not in PERMISSIONS:
             raise ValueError(f"{method} {self.prefix}{path} names the unknown permission {needs!r}")
 
         def declare(endpoint: Endpoint) -> Endpoint:
             extra = {PERMISSION_FIELD: needs, "x-errors": list(errors), "x-idempotent": idempotent, "x-etag": etag}
+            extra |= {"x-step-up": step_up, "x-in-team": in_team}
             answer: dict[str, Any] = {"description": "Done"}
             if answers is not None:
                 answer["model"] = answers

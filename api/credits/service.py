@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from api.core.keyring import Keyring
 from api.core.paging import Page, Pagination
-from api.core.principal import Keyring, Principal
+from api.core.principal import Principal
 from api.credits.schemas import Balance, GrantIn, LotOut, ReceiptOut, TransactionOut
 from api.deps import Deps
 from contracts import catalog, topics
@@ -37,7 +38,7 @@ async def grant(
         source=SOURCE,
         organization=organization,
         now=deps.clock.now(),
-        subject=who.key_id,
+        subject=who.id,
     ).model_copy(update={"requestid": request_id})
     (receipt,) = await deps.publisher.publish([envelope])
     return ReceiptOut(

@@ -44,7 +44,7 @@ async def letter(deps: Deps, who: Principal, letter_id: str) -> DeadLetterFull:
 async def redrive(deps: Deps, who: Principal, letter_id: str) -> Decided:
     """Publishes the record into its topic again. Raises: NotFound, Conflict when it was dropped, Unavailable."""
     row = await _find(deps, who, letter_id)
-    went = await replay.redrive(deps.database, deps.producer, [row.id], by=who.key_id, now=deps.clock.now())
+    went = await replay.redrive(deps.database, deps.producer, [row.id], by=who.id, now=deps.clock.now())
     if not went:
         raise Conflict("This dead letter was dropped; it stays on record and is not re-driven.")
     return Decided(id=letter_id, state="redriven")
@@ -53,7 +53,7 @@ async def redrive(deps: Deps, who: Principal, letter_id: str) -> Decided:
 async def drop(deps: Deps, who: Principal, letter_id: str) -> Decided:
     """Gives the record up, on record. Raises: NotFound, Conflict when it was decided before."""
     row = await _find(deps, who, letter_id)
-    went = await replay.drop(deps.database, [row.id], by=who.key_id, now=deps.clock.now())
+    went = await replay.drop(deps.database, [row.id], by=who.id, now=deps.clock.now())
     if not went and row.state != "dropped":
         raise Conflict(f"This dead letter is {row.state} already.")
     return Decided(id=letter_id, state="dropped")

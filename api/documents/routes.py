@@ -11,13 +11,13 @@ from starlette.responses import Response
 from api.core import openapi
 from api.core.envelope import JsonBytes
 from api.core.etags import not_modified, unchanged
-from api.core.permissions import PUBLIC
 from api.core.request_ids import context_of
 from api.core.resource import DepsIn, Resource
 from api.documents import events_page, html
 from api.documents.assets import asset
 from api.events.openapi import SCHEMAS
 from contracts import asyncapi
+from contracts.rules.access import PUBLIC
 
 routes: Final = Resource("/v1", "documents")
 

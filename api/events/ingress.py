@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from prometheus_client import Counter
 
-from api.core.principal import Keyring, Principal
+from api.core.keyring import Keyring
+from api.core.principal import Principal
 from api.core.request_ids import Context
 from api.deps import Deps
 from api.events.formats import Item, Sent

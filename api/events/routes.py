@@ -9,10 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.core.admission import Gate, Needs
 from api.core.bodies import read_body
 from api.core.envelope import Answer, JsonBytes, reply
 from api.core.idempotency import key_of, once
-from api.core.principal import Keyring, Principal
+from api.core.keyring import Keyring
+from api.core.principal import Principal
 from api.core.request_ids import KEY, Context
 from api.core.resource import DepsIn, RawRoute, Resource, Who
 from api.deps import Deps
@@ -27,6 +29,7 @@ from contracts.types import rfc3339
 Read = Callable[[dict[bytes, bytes], bytes, int], Sent]
 
 NEEDS: Final = "events:write"
+_NEEDS: Final = Needs(NEEDS)
 _JSON: Final = (b"content-type", b"application/json")
 
 EventId = Annotated[str, Path(max_length=255, examples=["evt_0199"])]
@@ -46,16 +49,16 @@ class Ingress:
         context: Context = scope[KEY]
         context.route = self._path
         state = scope["app"].state
-        keyring: Keyring = state.keyring
-        who = await keyring.authenticate(context.headers)
-        who.require(self.needs)
+        gate: Gate = state.gate
+        who = await gate.admit(context, _NEEDS)
+        assert who is not None  # the route is not public
         atomic = _atomic(scope["query_string"])
         raw = await read_body(receive)
         if b"idempotency-key" in context.headers:
             response = await self._take_once(Request(scope, receive), who, raw, atomic)
             await response(scope, receive, send)
             return
-        body = await self._take(state.deps, keyring, who, context, raw, atomic, None)
+        body = await self._take(state.deps, state.keyring, who, context, raw, atomic, None)
         length = (b"content-length", b"%d" % len(body))
         await send({"type": "http.response.start", "status": 202, "headers": [length, _JSON]})
         await send({"type": "http.response.body", "body": body})

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.core.envelope import JsonBytes
-from api.core.permissions import PUBLIC
 from api.core.resource import DepsIn, Resource
 from contracts.errors import Unavailable
+from contracts.rules.access import PUBLIC
 from infra.telemetry import metrics
 from infra.telemetry.progress import PROGRESS
 

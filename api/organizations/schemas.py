@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from api.core.permissions import is_scope
+from contracts.rules.access import is_scope
 from contracts.types import Instant, LongText, Text
 
 

@@ -3,15 +3,16 @@
 from datetime import datetime
 from typing import Final
 
+from api.core.keyring import Keyring
 from api.core.paging import Page, Pagination
-from api.core.permissions import covers
-from api.core.principal import Keyring, Principal
+from api.core.principal import Principal
 from api.deps import Deps
 from api.organizations.schemas import KeyIn, KeyOut, OrganizationIn, OrganizationOut
 from contracts import catalog, topics
 from contracts.errors import Invalid, NotFound, PermissionDenied, Problem
 from contracts.events.auth import KeyCreatedV1, KeyRevokedV1
 from contracts.events.base import SYSTEM_SOURCE, EventData
+from contracts.rules.access import covers
 from infra.crypto import hash_api_key, new_api_key
 from infra.ids import new_id
 from infra.postgres import keys
@@ -49,7 +50,7 @@ async def create_key(deps: Deps, keyring: Keyring, who: Principal, wanted: KeyIn
     now, secret = deps.clock.now(), new_api_key()
     hint = f"{secret[:15]}...{secret[-4:]}"
     row = keys.KeyRow(new_id("key"), organization, wanted.name, hint, wanted.scopes, now, wanted.expires_at, None)
-    fact = KeyCreatedV1(key_id=row.id, name=row.name, scopes=tuple(row.scopes), actor=who.key_id)
+    fact = KeyCreatedV1(key_id=row.id, name=row.name, scopes=tuple(row.scopes), actor=who.id)
     async with deps.database.transaction() as tx:
         await keys.save_key(tx, row, hash_api_key(secret, deps.key_pepper))
         await _tell(tx, organization, fact, f"{row.id}/created", now)
@@ -64,7 +65,7 @@ async def revoke_key(deps: Deps, who: Principal, key_id: str, reason: str | None
         if row is None:
             raise NotFound("This organization has no such key.")
         if row.revoked_at == now:
-            fact = KeyRevokedV1(key_id=key_id, reason=reason, actor=who.key_id)
+            fact = KeyRevokedV1(key_id=key_id, reason=reason, actor=who.id)
             await _tell(tx, who.organization_id, fact, f"{key_id}/revoked", now)
     return KeyOut(**row._asdict())
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from contracts import json_text
 from contracts.envelope import Envelope
 from contracts.errors import Problem
-from contracts.events import auth, ledger, usage, webhooks
+from contracts.events import auth, ledger, members, usage, webhooks
 from contracts.events.base import EventData
 from contracts.types import rfc3339
 
@@ -54,7 +54,12 @@ EVENT_TYPES: Final = (
     EventType("credits.depleted", "No credits are left", ledger.BalanceDepletedV1),
     EventType("credits.recovered", "The balance rose above the threshold again", ledger.BalanceRecoveredV1),
     EventType("user.created", "A user was registered", auth.UserRegisteredV1),
+    EventType("user.updated", "A user's data changed", auth.UserUpdatedV1),
+    EventType("user.verified", "A user proved an e-mail address", auth.UserVerifiedV1),
+    EventType("user.deleted", "A user's data was erased", auth.UserErasedV1),
     EventType("user.login", "A user logged in", auth.UserLoggedInV1),
+    EventType("user.logout", "A user logged out", auth.UserLoggedOutV1),
+    EventType("user.roles_assigned", "A member got a role", members.RoleAssignedV1),
     EventType("webhook.endpoint_disabled", "An endpoint was switched off", webhooks.EndpointDisabledV1),
     EventType("webhook.endpoint_recovered", "An endpoint answers again", webhooks.EndpointRecoveredV1),
 )

@@ -54,7 +54,12 @@ class Hub:
             clock=self.clock,
             key_pepper=self.pepper,
             cursor_secret=self.derived_secret("cursors"),
-            options=ApiOptions(webhook_allow=self.settings.webhook_allow),
+            sealer=self.settings.sealer,
+            options=ApiOptions(
+                webhook_allow=self.settings.webhook_allow,
+                public_url=self.settings.public_url or f"http://localhost:{self.settings.port or 8080}",
+                trusted_proxies=self.settings.trusted_proxies,
+            ),
         )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from contracts.errors import DatabaseUnavailable
+from infra.postgres import tenancy
 
 CONNECT_TIMEOUT_S: Final = 5.0
 STATEMENT_TIMEOUT_MS: Final = 30_000
@@ -21,6 +22,8 @@ POOL_WAIT_S: Final = 10.0
 # SQLSTATE classes that mean "the server, not the statement": connection, resources, operator intervention,
 # system error; and serialization failures and deadlocks, which a retry of the whole transaction mends.
 _TRANSIENT: Final = ("08", "53", "57", "58", "40")
+
+_ACT_FOR: Final = text("SELECT set_config('role', :role, true), set_config('aihub.organization', :organization, true)")
 
 Tx = AsyncConnection
 """One open transaction; whoever opened it commits."""
@@ -58,7 +61,20 @@ class Database:
     async def transaction(self) -> AsyncIterator[Tx]:
         """One transaction: commits at the end, rolls back on any error.
 
+        Inside a request of an organization it sees that organization's rows only (infra.postgres.tenancy).
         Raises: DatabaseUnavailable when the server is down, full, or asks for a retry (deadlock).
+        """
+        organization_id = tenancy.tenant()
+        async with self.unscoped() as tx:
+            if organization_id is not None:
+                await tx.execute(_ACT_FOR, {"role": tenancy.ROLE, "organization": organization_id})
+            yield tx
+
+    @asynccontextmanager
+    async def unscoped(self) -> AsyncIterator[Tx]:
+        """One transaction as the owner, whoever asks: for what belongs to a person and to no organization.
+
+        Raises: DatabaseUnavailable.
         """
         with database_errors():
             async with self.engine.begin() as tx:

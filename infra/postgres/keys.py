@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, select, tuple_, update
+from sqlalchemy import and_, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.postgres.database import Tx
@@ -22,6 +22,8 @@ class KeyRow(NamedTuple):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    kind: str = "key"
+    allowed_networks: Sequence[str] = ()
 
 
 class OrganizationRow(NamedTuple):
@@ -36,9 +38,10 @@ _KEY = [api_keys.c[name] for name in KeyRow._fields]
 _ORGANIZATION = [organizations.c[name] for name in OrganizationRow._fields]
 
 
-async def find_key(tx: Tx, digest: bytes) -> KeyRow | None:
-    """The key with this hash, revoked or not."""
-    row = (await tx.execute(select(*_KEY).where(api_keys.c.hash == digest))).one_or_none()
+async def find_key(tx: Tx, digest: bytes, now: datetime) -> KeyRow | None:
+    """The key with this hash, or whose hash before its rotation this is, revoked or not."""
+    before = and_(api_keys.c.previous_hash == digest, api_keys.c.previous_until > now)
+    row = (await tx.execute(select(*_KEY).where(or_(api_keys.c.hash == digest, before)))).one_or_none()
     return KeyRow(*row) if row else None
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -12,20 +13,22 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from api.core.persons import make_person_key
+from api.core.tokens import Tokens
 from api.deps import ApiOptions, Deps
 from contracts import catalog, topics
 from contracts.envelope import Envelope
 from contracts.topics import Topic, TopicNames
 from infra.clickhouse.client import ClickHouse
 from infra.clickhouse.migrate import migrate
-from infra.crypto import hash_api_key, new_api_key
+from infra.crypto import Sealer, hash_api_key, new_api_key
 from infra.embedded.engines import Engines
 from infra.ids import new_id
 from infra.kafka.admin import ensure_topics
 from infra.kafka.log import LogReader
 from infra.kafka.options import KafkaOptions
 from infra.kafka.producer import Producer
-from infra.postgres import keys
+from infra.postgres import keys, members, sessions, users
 from infra.postgres.database import Database
 from producers.publisher import Publisher
 from tests.conftest import dsn_of, unique
@@ -62,6 +65,21 @@ async def serving(deps: Deps) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+
+
+@dataclass
+class Person:
+    """Somebody who is logged in."""
+
+    id: str
+    email: str
+    session_id: str
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What their requests carry."""
+        return {"authorization": f"Bearer {self.token}"}
 
 
 @dataclass
@@ -106,6 +124,33 @@ class Api:
             assert await keys.save_organization(tx, row)
         return row.id
 
+    async def make_user(self, *roles: str, organization: str | None = None, **changes: Any) -> Person:
+        """A person who is a member of the organization with these roles, logged in; `changes` are the session's."""
+        now, user_id = self.clock.now(), new_id("user")
+        where = organization or self.organization
+        async with self.deps.database.transaction() as tx:
+            email = f"{user_id}@example.com"
+            assert await users.save_user(
+                tx, users.UserRow(user_id, email, now, None, "en", None, None, "active", now, now, 1)
+            )
+            await make_person_key(tx, self.deps.sealer, user_id)
+            await members.save_member(tx, where, user_id, owner=False, now=now)
+            for role in roles:
+                await members.assign(tx, where, user_id, role, by="test", now=now)
+            session = sessions.SessionRow(
+                new_id("ses"), user_id, where, "tokens", None, ["pwd"], "", "", now, now, now, None,
+                now + timedelta(days=7),
+            )._replace(**changes)  # fmt: skip
+            await sessions.save_session(tx, session)
+        token = await self.tokens.issue(user_id, session.id, where, session.expires_at)
+        return Person(user_id, email, session.id, token)
+
+    @property
+    def tokens(self) -> Tokens:
+        """Issues tokens that this API takes."""
+        options = self.deps.options
+        return Tokens(self.deps.database, self.clock, self.deps.sealer, options.public_url)
+
     async def published(self, topic: Topic = topics.USAGE, organization: str | None = None) -> list[Envelope]:
         """Every event of the organization in the topic, decoded as a consumer does it."""
         wanted = organization or self.organization
@@ -142,6 +187,7 @@ async def stack(
             clock=clock,
             key_pepper=PEPPER,
             cursor_secret=b"c" * 32,
+            sealer=Sealer(PEPPER),
             options=ApiOptions(body_deadline_s=1.0),
         )
     finally:

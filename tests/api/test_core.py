@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from api.app import create_app
-from api.core.permissions import PERMISSIONS, PUBLIC, allows, covers, is_scope
 from api.core.resource import register
+from contracts.rules.access import PERMISSIONS, PUBLIC, allows, covers, is_scope
 from infra.crypto import new_api_key
 from tests.api.conftest import USAGE, Api, World, event
 

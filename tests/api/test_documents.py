@@ -6,9 +6,9 @@ import pytest
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
 from api.app import create_app
-from api.core.permissions import PUBLIC
 from api.core.resource import register
 from contracts import asyncapi, catalog, errors, topics
+from contracts.rules.access import PUBLIC
 from contracts.topics import TopicNames
 from tests.api.conftest import Api, World, event
 

@@ -1,0 +1,85 @@
+"""The guard of every route: who asks, may they, and whose rows their transactions see."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from api.core.keyring import Keyring
+from api.core.people import People
+from api.core.principal import ANY_ORGANIZATION, Principal
+from api.core.request_ids import Context
+from contracts.errors import PermissionDenied, Unauthenticated
+from contracts.rules.access import PUBLIC
+from infra.clock import Clock
+from infra.crypto import KEY_PREFIX, SERVICE_PREFIX
+from infra.postgres import tenancy
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a route asks for: a permission (or PUBLIC, SELF); `step_up`: a person has just proved who they are;
+    `in_team`: holding the permission in one team will do, the service narrows to it."""
+
+    permission: str
+    step_up: bool = False
+    in_team: bool = False
+
+
+class Gate:
+    """Authenticates and authorises requests."""
+
+    def __init__(self, keyring: Keyring, people: People, clock: Clock) -> None:
+        self._keyring = keyring
+        self._people = people
+        self._clock = clock
+
+    async def admit(self, context: Context, needs: Needs) -> Principal | None:
+        """The principal, once it is known to have the permission; None on public routes.
+
+        From here on the request's transactions see the principal's organization only; platform staff see all.
+        Raises: Unauthenticated, PermissionDenied, StepUpRequired, DatabaseUnavailable.
+        """
+        if needs.permission == PUBLIC:
+            return None
+        who = await self.authenticate(context)
+        context.found["principal"] = who
+        if not (needs.in_team and who.teams_with(needs.permission)):
+            who.require(needs.permission)
+        if needs.step_up:
+            who.require_step_up(self._clock.now())
+        tenancy.act_for(None if who.may(ANY_ORGANIZATION) else who.organization_id)
+        return who
+
+    async def authenticate(self, context: Context) -> Principal:
+        """Who asks. Raises: Unauthenticated, PermissionDenied (a key from elsewhere), DatabaseUnavailable."""
+        credential = _presented(context.headers)
+        if credential.startswith((KEY_PREFIX, SERVICE_PREFIX)):
+            who = await self._keyring.principal(credential)
+            if who.networks and not _inside(context.address, who.networks):
+                raise PermissionDenied(f"This key may not be used from {context.address}; see its allowed networks.")
+            return who
+        if credential.count(".") != 2:
+            raise Unauthenticated("This is neither an API key (aihub_live_...) nor an access token; log in again.")
+        return await self._people.principal(credential)
+
+
+def _presented(headers: dict[bytes, bytes]) -> str:
+    """The credential in `Authorization: Bearer` or `X-API-Key`. Raises: Unauthenticated."""
+    raw = headers.get(b"authorization")
+    if raw is not None:
+        scheme, _, value = raw.partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise Unauthenticated("Send the API key or access token as `Authorization: Bearer ...`.")
+        raw = value.strip()
+    else:
+        raw = headers.get(b"x-api-key")
+    if not raw:
+        raise Unauthenticated("This route needs an API key or an access token: send `Authorization: Bearer ...`.")
+    return raw.decode("latin-1")
+
+
+def _inside(address: str, networks: tuple[str, ...]) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return any(found in ip_network(network) for network in networks)

@@ -1,0 +1,61 @@
+"""People as stored."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from infra.postgres.database import Tx
+from infra.postgres.tables.identity import person_keys, users
+
+
+class UserRow(NamedTuple):
+    """One person. `email` is in lower case, None once erased; `status` active, disabled or erased."""
+
+    id: str
+    email: str | None
+    email_verified_at: datetime | None
+    name: str | None
+    locale: str
+    password_hash: str | None
+    password_changed_at: datetime | None
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+_USER = [users.c[name] for name in UserRow._fields]
+
+
+async def save_user(tx: Tx, user: UserRow) -> bool:
+    """True when they are new, False when the id or the address was there already (nothing changes then)."""
+    statement = insert(users).values(**user._asdict()).on_conflict_do_nothing()
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def find_user(tx: Tx, user_id: str) -> UserRow | None:
+    """The person with this id."""
+    row = (await tx.execute(select(*_USER).where(users.c.id == user_id))).one_or_none()
+    return UserRow(*row) if row else None
+
+
+async def find_by_email(tx: Tx, email: str) -> UserRow | None:
+    """The person with this address (lower case)."""
+    row = (await tx.execute(select(*_USER).where(users.c.email == email))).one_or_none()
+    return UserRow(*row) if row else None
+
+
+async def save_person_key(tx: Tx, user_id: str, sealed: bytes) -> None:
+    """Keeps the key that seals the person's data in events; one that is there stays."""
+    await tx.execute(insert(person_keys).values(user_id=user_id, sealed=sealed).on_conflict_do_nothing())
+
+
+async def sealed_person_keys(tx: Tx, user_ids: Collection[str]) -> Mapping[str, bytes]:
+    """The sealed keys of these people; who was erased has none."""
+    rows = await tx.execute(
+        select(person_keys.c.user_id, person_keys.c.sealed).where(person_keys.c.user_id.in_(sorted(user_ids)))
+    )
+    return {row.user_id: row.sealed for row in rows}
