@@ -19,7 +19,9 @@ from api.events.formats import read_events
 from api.events.judge import Judge
 from benchmarks.events import records, usage
 from benchmarks.report import machine
-from consumers.analytics import rows
+from consumers.analytics import plain, rows
+from consumers.analytics.handlers import _first_of_each
+from consumers.analytics.reading import Reader
 from consumers.analytics.seen import Seen
 from consumers.batch import Record, decoded
 from consumers.credits.facts import entry_of, in_log_order, sort_out
@@ -34,6 +36,7 @@ from contracts.rules.grants import Grant
 from contracts.rules.price_seeds import SEED_PRICES
 from contracts.rules.pricing import rate
 from contracts.topics import USAGE
+from infra.clickhouse import facts
 from infra.ids import new_uuid
 from infra.kafka.log import LogRecord
 from infra.postgres.ledger import Head
@@ -82,11 +85,11 @@ def booking(batch: list[Record]) -> Iterator[Step]:
     books = (SEED_PRICES,)
     incoming = in_log_order(batch)
     entries = {entry.fact.id: entry for entry in (entry_of(one, books) for one in incoming)}
-    facts = [entry.fact for entry in entries.values()]
+    booked_facts = [entry.fact for entry in entries.values()]
     grant = Grant(UUID(int=1), 1, now.replace(year=2020), None, now.replace(year=2020), 10**15)
     state = State((grant,), {"wallet": 10**15, "promo": -(10**15)})
     head = Head(*_head_fields())
-    booked = book(state, facts)
+    booked = book(state, booked_facts)
     details = [detail_of(booking, entries[booking.fact.id]) for booking in booked.bookings]
     chain = [
         _chain_row(booking, entries[booking.fact.id], detail, seq, now)
@@ -103,7 +106,7 @@ def booking(batch: list[Record]) -> Iterator[Step]:
     yield "**consumers/credits/facts.py entry_of**", lambda: [entry_of(one, books) for one in incoming]
     yield "- contracts/rules/pricing.py rate", lambda: [rate(one.data, books[0], ORGANIZATION) for one in batch]
     yield "- infra/ids.py new_uuid", lambda: [new_uuid() for _ in batch]
-    yield "**contracts/rules/credits.py book**", lambda: book(state, facts)
+    yield "**contracts/rules/credits.py book**", lambda: book(state, booked_facts)
     yield "**consumers/credits/pages.py Page.add**", lambda: Page(now).add(ORGANIZATION, head, state, booked, entries)
     yield (
         "- consumers/credits/statements.py detail_of",
@@ -122,15 +125,23 @@ def _head_fields() -> list[Any]:
     return [known.get(name) for name in Head._fields]
 
 
-def columns(batch: list[Record]) -> Iterator[Step]:
+def columns(raw: list[LogRecord]) -> Iterator[Step]:
     """What analytics works out between reading and writing."""
-    facts = [rows.fact_of(record, record.data) for record in batch]  # type: ignore[arg-type]
-    seen, identities = Seen(1 << 20), [fact.identity for fact in facts]
-    yield "consumers/analytics/rows.py fact_of", lambda: [rows.fact_of(record, record.data) for record in batch]  # type: ignore[arg-type]
-    yield "consumers/analytics/rows.py usage_columns", lambda: rows.usage_columns(facts)
-    yield "consumers/analytics/rows.py identity_columns", lambda: rows.identity_columns(facts)
+    values, reader = [record.value or b"" for record in raw], Reader()
+    found, parsed = reader.read(raw), plain.read(values)
+    seen, identities = Seen(1 << 20), found.identities
+    good, _ = decoded(raw)
+    yield "**consumers/analytics/reading.py Reader.read**", lambda: reader.read(raw)
+    yield "- consumers/analytics/plain.py read", lambda: plain.read(values)
+    yield "- consumers/analytics/rows.py usage_of_plain", lambda: rows.usage_of_plain(parsed, raw)
+    yield "- consumers/analytics/rows.py identities", lambda: rows.identities(found.usage)
+    yield "the slow way: decoded, rows.usage_of_records", lambda: rows.usage_of_records(decoded(raw)[0])
+    yield "- consumers/analytics/rows.py usage_of_records", lambda: rows.usage_of_records(good)
+    yield "consumers/analytics/handlers.py _first_of_each", lambda: _first_of_each(identities)
+    yield "consumers/analytics/rows.py identity_table", lambda: rows.identity_table(identities, found.usage)
     yield "consumers/analytics/seen.py suspects", lambda: seen.suspects(identities)
     yield "consumers/analytics/seen.py add", lambda: seen.add(identities)
+    yield "infra/clickhouse/facts.py _stored", lambda: facts._stored(found.usage)
 
 
 def taking() -> Iterator[Step]:
@@ -165,7 +176,7 @@ def main() -> None:
     batch, _ = decoded(raw)
     lines = ["# Pure steps", "", f"Microseconds of CPU an event, batches of {EVENTS:,}. {machine()}.", ""]
     for title, steps in (
-        ("Ingress", taking()), ("Decoding", decoding(raw)), ("Ledger", booking(batch)), ("Analytics", columns(batch)),
+        ("Ingress", taking()), ("Decoding", decoding(raw)), ("Ledger", booking(batch)), ("Analytics", columns(raw)),
     ):  # fmt: skip
         lines += [f"## {title}", "", "| step | us/event |", "|---|---|"]
         lines += [f"| {name} | {least_us(step):.2f} |" for name, step in steps] + [""]

@@ -4,7 +4,8 @@ import asyncio
 from typing import Final
 
 from consumers.analytics.handlers import TOPICS, Sink
-from consumers.runtime import build_app
+from consumers.batch import undecoded
+from consumers.runtime import ConsumerApp
 from infra.clickhouse.client import ClickHouse
 from infra.clock import Clock
 from infra.kafka.options import KafkaOptions
@@ -21,10 +22,11 @@ class AnalyticsConsumer:
 
     def __init__(self, sink: Sink, *, kafka: KafkaOptions, producer: Producer, clock: Clock, tuning: Tuning) -> None:
         self.sink = sink
-        self._consumer = build_app(
+        self._consumer = ConsumerApp(
             NAME,
             TOPICS,
             sink.handle,
+            undecoded,
             kafka=kafka,
             producer=producer,
             clock=clock,

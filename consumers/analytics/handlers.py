@@ -14,27 +14,23 @@ records of its partition from some saved progress on, and the identities below t
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import pyarrow as pa
+
 from consumers.analytics import rows
-from consumers.analytics.rows import Fact
+from consumers.analytics.reading import Found, Reader
 from consumers.analytics.seen import DEFAULT_BYTES, Seen
-from consumers.batch import Batch, Record
+from consumers.batch import Batch
 from contracts import topics
-from contracts.errors import AnalyticsUnavailable, InvalidRecord
-from contracts.events.ledger import ChargeBookedV1
-from contracts.events.usage import UsageRecordedV1
+from contracts.errors import AnalyticsUnavailable
 from infra.clickhouse import facts
 from infra.clickhouse.client import ClickHouse
 from infra.clickhouse.facts import Place
+from infra.kafka.log import LogRecord
 
 TOPICS: Final = (topics.USAGE, topics.LEDGER)
-EARLIEST_US: Final = 0
-LATEST_US: Final = 7_258_118_400_000_000
-"""1970 to 2200: what the store can keep to the microsecond and sort."""
-
-
 SMALL: Final = 1_000
 PACE_S: Final = 0.25
 """How long a batch below SMALL records waits after the one before it began."""
@@ -55,6 +51,7 @@ class Sink:
     def __init__(self, clickhouse: ClickHouse, *, filter_bytes: int = DEFAULT_BYTES) -> None:
         self._clickhouse = clickhouse
         self._seen = Seen(filter_bytes)
+        self._reader = Reader()
         self._filling: asyncio.Task[None] | None = None
         self._filled = False
         self._wrote_at = 0.0
@@ -69,7 +66,7 @@ class Sink:
         self._filling = asyncio.create_task(self._fill())
         return {place: done[place].next_offset if place in done else 0 for place in assigned}
 
-    async def handle(self, batch: Batch) -> None:
+    async def handle(self, batch: Batch[LogRecord]) -> None:
         """Writes the batch; small ones at most four times a second, so that ClickHouse need not merge crumbs.
 
         Raises: AnalyticsUnavailable.
@@ -80,19 +77,20 @@ class Sink:
         self._wrote_at = clock()
         await self.write(batch)
 
-    async def write(self, batch: Batch) -> Written:
+    async def write(self, batch: Batch[LogRecord]) -> Written:
         """Writes the batch's facts, each identity once, and then how far the log has been written.
 
         Raises: AnalyticsUnavailable; what was written until then does no harm when the batch comes again.
         """
-        usage = await asyncio.to_thread(_sound, batch)
-        written = await self._write_usage(usage) if usage else 0
-        charges = [record for record in batch.records if isinstance(record.data, ChargeBookedV1)]
-        if charges:
-            await facts.insert_charges(self._clickhouse, await asyncio.to_thread(rows.charge_columns, charges))
-        if batch.records:
-            await facts.save_progress(self._clickhouse, _reached(batch.records))
-        return Written(written, len(usage) - written, len(charges))
+        found = await asyncio.to_thread(self._reader.read, batch.records)
+        for record, error in found.parked:
+            batch.park(record, error)
+        written = await self._write_usage(found) if found.identities else 0
+        if found.charges:
+            await facts.insert_charges(self._clickhouse, await asyncio.to_thread(rows.charge_columns, found.charges))
+        if found.reached:
+            await facts.save_progress(self._clickhouse, found.reached)
+        return Written(written, len(found.identities) - written, len(found.charges))
 
     async def ready(self) -> None:
         """Returns when the filter knows all identities; until then lookups are slower, not less true."""
@@ -106,21 +104,21 @@ class Sink:
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
 
-    async def _write_usage(self, usage: Sequence[Fact]) -> int:
-        """Identities first, then facts, whose columns are made while ClickHouse writes the identities."""
-        first = _first_of_each(usage)
+    async def _write_usage(self, found: Found) -> int:
+        """Identities first, then facts; how many rows were not duplicates."""
+        first = _first_of_each(found.identities)
         seen = await self._known(list(first))
-        kept = [fact for identity, fact in first.items() if _is_first(fact, seen.get(identity))]
-        fresh = [fact for fact in kept if fact.identity not in seen]
-        columns, _ = await asyncio.gather(asyncio.to_thread(rows.usage_columns, kept), self._remember(fresh))
+        kept = sorted(row for identity, row in first.items() if _is_first(found.usage, row, seen.get(identity)))
+        fresh = [row for row in kept if found.identities[row] not in seen]
+        await self._remember([found.identities[row] for row in fresh], _of(found.usage, fresh))
         if kept:
-            await facts.insert_usage(self._clickhouse, columns)
+            await facts.insert_usage(self._clickhouse, _of(found.usage, kept))
         return len(kept)
 
-    async def _remember(self, fresh: Sequence[Fact]) -> None:
+    async def _remember(self, fresh: Sequence[bytes], usage: pa.Table) -> None:
         if fresh:
-            self._seen.add(fact.identity for fact in fresh)
-            await facts.insert_identities(self._clickhouse, rows.identity_columns(fresh))
+            self._seen.add(fresh)
+            await facts.insert_identities(self._clickhouse, rows.identity_table(fresh, usage))
 
     async def _known(self, identities: Sequence[bytes]) -> dict[bytes, set[Place]]:
         suspects = self._seen.suspects(identities) if self._filled else identities
@@ -136,31 +134,15 @@ class Sink:
                 await asyncio.sleep(REFILL_S)
 
 
-def _sound(batch: Batch) -> list[Fact]:
-    """The batch's usage records; those whose time the store cannot keep are parked."""
-    found = []
-    for record in batch.records:
-        if isinstance(record.data, UsageRecordedV1):
-            fact = rows.fact_of(record, record.data)
-            if EARLIEST_US <= fact.time_us < LATEST_US:
-                found.append(fact)
-            else:
-                batch.park(record, InvalidRecord(f"The time {record.envelope.time} is not between 1970 and 2200."))
-    return found
+def _first_of_each(identities: Sequence[bytes]) -> dict[bytes, int]:
+    """The first row of each identity."""
+    return dict(zip(reversed(identities), range(len(identities) - 1, -1, -1), strict=True))
 
 
-def _first_of_each(usage: Iterable[Fact]) -> dict[bytes, Fact]:
-    first: dict[bytes, Fact] = {}
-    for fact in usage:
-        first.setdefault(fact.identity, fact)
-    return first
+def _is_first(usage: pa.Table, row: int, places: set[Place] | None) -> bool:
+    return places is None or rows.place_of(usage, row) in places
 
 
-def _is_first(fact: Fact, places: set[Place] | None) -> bool:
-    return places is None or rows.place_of(fact) in places
-
-
-def _reached(records: Iterable[Record]) -> Mapping[tuple[str, int], tuple[int, int]]:
-    """(next offset, accepted_at in microseconds) by partition; each partition's records come in order."""
-    last = {(record.topic.name, record.partition): record for record in records}
-    return {place: (record.offset + 1, rows.micros(record.envelope.acceptedat)) for place, record in last.items()}
+def _of(usage: pa.Table, kept: Sequence[int]) -> pa.Table:
+    """These rows of it."""
+    return usage if len(kept) == usage.num_rows else usage.take(pa.array(kept, pa.int64()))

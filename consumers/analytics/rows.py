@@ -1,88 +1,78 @@
-"""Records as columns: one list per column, in the records' order."""
+"""Records as columns: usage as an Arrow table, nulls where a record tells nothing; charges as lists."""
 
+import hashlib
 from collections.abc import Sequence
-from datetime import datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from consumers.batch import Record
 from contracts import json_text
-from contracts.envelope import identity_hash
 from contracts.events.ledger import ChargeBookedV1
 from contracts.events.usage import TOKEN_CLASSES, UsageRecordedV1
-from infra.clickhouse.facts import Columns, Place
+from infra.clickhouse.facts import USAGE, Columns, Place
+from infra.kafka.log import LogRecord
 
-_NO_PROPERTIES: Final[dict[str, str]] = {}
-
-_WHOLE: Final = ("service", "status", *TOKEN_CLASSES)
-"""Never None."""
-_NOTHING: Final = {"quantity": Decimal(0)}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ATTRIBUTES: Final = {"organization_id": "organization", "source": "source", "event_id": "id"}
+_INSTANTS: Final = {"event_time": "time", "accepted_at": "acceptedat"}
 _TOLD: Final = (
-    *_WHOLE,
-    *("provider", "model", "operation", "user", "team", "api_key", "request_id", "quantity", "unit", "duration_ms"),
+    *("service", "provider", "model", "operation", *TOKEN_CLASSES, "quantity", "unit", "user", "team", "api_key"),
+    *("request_id", "duration_ms", "status"),
 )
-# One touch an object instead of one a column: 10,000 records do not fit the processor's cache.
-_USAGE: Final = itemgetter(*_TOLD)
-_ENVELOPE: Final = itemgetter("organization", "source", "id", "acceptedat")
-
-
-class Fact(NamedTuple):
-    """A usage record with what is worked out of it once: identity and the event's time in microseconds."""
-
-    record: Record
-    usage: UsageRecordedV1
-    identity: bytes
-    time_us: int
-
-
-def fact_of(record: Record, usage: UsageRecordedV1) -> Fact:
-    """The record as a fact."""
-    envelope = record.envelope
-    identity = identity_hash(envelope.organization, envelope.source, envelope.id)
-    return Fact(record, usage, identity, micros(envelope.time))
-
-
-def place_of(fact: Fact) -> Place:
-    """Where the fact stands in the log, and its event's time."""
-    return Place(fact.record.topic.name, fact.record.partition, fact.record.offset, fact.time_us)
+_PLACE: Final = ("topic", "partition", "offset")
+_IDENTITY: Final = ("organization_id", "source", "event_id")
 
 
 def micros(instant: datetime) -> int:
-    """Microseconds since 1970 (exact: a double holds today's seconds to a quarter of a microsecond)."""
-    return round(instant.timestamp() * 1e6)
+    """Microseconds since 1970, exact (a double of the seconds would not be, from 2106 on)."""
+    since = instant - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def identity_columns(found: Sequence[Fact]) -> Columns:
-    """Identities and where they came first, as columns of `usage_identities`."""
-    return {
-        "identity": [fact.identity for fact in found],
-        "event_time": [fact.time_us for fact in found],
-        **_places([fact.record for fact in found]),
-    }
+def usage_of_plain(plain: pa.Table, records: Sequence[LogRecord]) -> pa.Table:
+    """What `consumers.analytics.plain` read of the records, as columns of `usage_facts`."""
+    names = {**_ATTRIBUTES, **_INSTANTS, **{name: name for name in (*_TOLD, "properties")}}
+    columns = {name: plain.column(told).cast(USAGE.field(name).type) for name, told in names.items()}
+    return _table(columns, records)
 
 
-def usage_columns(found: Sequence[Fact]) -> Columns:
-    """Usage as columns of `usage_facts`; what no record tells is left out and has the column's default."""
-    if not found:
-        return {}
-    records = [fact.record for fact in found]
-    organizations, sources, ids, accepted = zip(*(_ENVELOPE(vars(record.envelope)) for record in records), strict=True)
-    told = dict(zip(_TOLD, zip(*(_USAGE(vars(fact.usage)) for fact in found), strict=True), strict=True))
+def usage_of_records(records: Sequence[Record]) -> pa.Table:
+    """Usage records as columns of `usage_facts`."""
+    envelopes = [vars(record.envelope) for record in records]
+    usage = [record.data for record in records if isinstance(record.data, UsageRecordedV1)]
+    told = [itemgetter(*_TOLD)(vars(one)) for one in usage]
     columns: dict[str, Sequence[Any]] = {
-        "organization_id": organizations,
-        "event_time": [fact.time_us for fact in found],
-        "accepted_at": [micros(instant) for instant in accepted],
-        "source": sources,
-        "event_id": ids,
-        "duration_ms": told.pop("duration_ms"),
-        "properties": [_texts(fact.usage.model_extra) for fact in found],
-        **_places(records),
+        **{name: [envelope[told] for envelope in envelopes] for name, told in _ATTRIBUTES.items()},
+        **{name: [micros(envelope[told]) for envelope in envelopes] for name, told in _INSTANTS.items()},
+        **dict(zip(_TOLD, zip(*told, strict=True), strict=True)),
+        "properties": [_texts(one.model_extra) for one in usage],
     }
-    for name, values in told.items():
-        if any(values):
-            columns[name] = values if name in _WHOLE else [value or _NOTHING.get(name, "") for value in values]
-    return columns
+    return _table({name: pa.array(values, USAGE.field(name).type) for name, values in columns.items()}, records)
+
+
+def identities(usage: pa.Table) -> list[bytes]:
+    """The identity of every row: `contracts.envelope.identity_hash` of organization, source and id."""
+    organization, source, event_id = (usage.column(name) for name in _IDENTITY)
+    sizes = [pc.cast(pc.utf8_length(column), pa.string()) for column in (organization, source)]
+    texts = pc.binary_join_element_wise(sizes[0], ":", organization, sizes[1], ":", source, event_id, "")
+    blake2b = hashlib.blake2b
+    return [blake2b(text, digest_size=16).digest() for text in pc.cast(texts, pa.binary()).to_pylist()]
+
+
+def identity_table(found: Sequence[bytes], usage: pa.Table) -> pa.Table:
+    """The identities of the rows and where they came first, as columns of `usage_identities`."""
+    kept = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(found), [None, pa.py_buffer(b"".join(found))])
+    return pa.table({"identity": kept, **{name: usage.column(name) for name in ("event_time", *_PLACE)}})
+
+
+def place_of(usage: pa.Table, row: int) -> Place:
+    """Where the row's record stands in the log, and its event's time."""
+    topic, partition, offset, instant = (usage.column(name)[row] for name in (*_PLACE, "event_time"))
+    return Place(topic.as_py(), partition.as_py(), offset.as_py(), instant.value)
 
 
 def charge_columns(records: Sequence[Record]) -> Columns:
@@ -108,7 +98,12 @@ def charge_columns(records: Sequence[Record]) -> Columns:
     }
 
 
-def _places(records: Sequence[Record]) -> dict[str, Sequence[Any]]:
+def _table(columns: dict[str, Any], records: Sequence[LogRecord | Record]) -> pa.Table:
+    places = {name: pa.array(values, USAGE.field(name).type) for name, values in _places(records).items()}
+    return pa.table(columns | places)
+
+
+def _places(records: Sequence[LogRecord | Record]) -> dict[str, Sequence[Any]]:
     return {
         "topic": [record.topic.name for record in records],
         "partition": [record.partition for record in records],
@@ -116,8 +111,8 @@ def _places(records: Sequence[Record]) -> dict[str, Sequence[Any]]:
     }
 
 
-def _texts(extra: dict[str, Any] | None) -> dict[str, str]:
+def _texts(extra: dict[str, Any] | None) -> list[tuple[str, str]] | None:
     """Free properties as text: text as it is, everything else as JSON."""
     if not extra:
-        return _NO_PROPERTIES
-    return {key: value if isinstance(value, str) else json_text.dump(value).decode() for key, value in extra.items()}
+        return None
+    return [(key, value if isinstance(value, str) else json_text.dump(value).decode()) for key, value in extra.items()]

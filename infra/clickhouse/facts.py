@@ -9,41 +9,54 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
+
 from infra.clickhouse.client import ClickHouse
 
 LOOKUP_SIZE: Final = 4_000
 """Identities in one lookup: 33 bytes of text each, half of the 256 KiB that a server parses by default."""
 
-USAGE_COLUMNS: Final[dict[str, str]] = {
-    "organization_id": "LowCardinality(String)",
-    "event_time": "DateTime64(6, 'UTC')",
-    "accepted_at": "DateTime64(6, 'UTC')",
-    "source": "LowCardinality(String)",
-    "event_id": "String",
-    "service": "LowCardinality(String)",
-    "provider": "LowCardinality(String)",
-    "model": "LowCardinality(String)",
-    "operation": "LowCardinality(String)",
-    "input_tokens": "UInt64",
-    "cached_input_tokens": "UInt64",
-    "cache_write_tokens": "UInt64",
-    "output_tokens": "UInt64",
-    "reasoning_tokens": "UInt64",
-    "audio_tokens": "UInt64",
-    "image_tokens": "UInt64",
-    "quantity": "Decimal(19, 6)",
-    "unit": "LowCardinality(String)",
-    "user": "String",
-    "team": "LowCardinality(String)",
-    "api_key": "LowCardinality(String)",
-    "request_id": "String",
-    "duration_ms": "Nullable(UInt64)",
-    "status": "LowCardinality(String)",
-    "properties": "Map(String, String)",
-    "topic": "LowCardinality(String)",
-    "partition": "UInt32",
-    "offset": "UInt64",
-}
+_INSTANT: Final = pa.timestamp("us", "UTC")
+_TEXT: Final = pa.string()
+
+USAGE: Final = pa.schema(
+    {
+        "organization_id": _TEXT,
+        "event_time": _INSTANT,
+        "accepted_at": _INSTANT,
+        "source": _TEXT,
+        "event_id": _TEXT,
+        "service": _TEXT,
+        "provider": _TEXT,
+        "model": _TEXT,
+        "operation": _TEXT,
+        "input_tokens": pa.uint64(),
+        "cached_input_tokens": pa.uint64(),
+        "cache_write_tokens": pa.uint64(),
+        "output_tokens": pa.uint64(),
+        "reasoning_tokens": pa.uint64(),
+        "audio_tokens": pa.uint64(),
+        "image_tokens": pa.uint64(),
+        "quantity": pa.decimal128(19, 6),
+        "unit": _TEXT,
+        "user": _TEXT,
+        "team": _TEXT,
+        "api_key": _TEXT,
+        "request_id": _TEXT,
+        "duration_ms": pa.uint64(),
+        "status": _TEXT,
+        "properties": pa.map_(_TEXT, _TEXT),
+        "topic": _TEXT,
+        "partition": pa.uint32(),
+        "offset": pa.uint64(),
+    }
+)
+"""Columns of `usage_facts` in Arrow's types; null: the record tells nothing."""
+
+_FREE_TEXT: Final = frozenset(("event_id", "user", "request_id"))
+"""Texts with too many values for a dictionary."""
+_DEFAULTS: Final[dict[str, Any]] = {"status": "succeeded", "duration_ms": None, "properties": []}
+"""What stands where nothing is told, unless it is an empty text or 0."""
 
 CHARGE_COLUMNS: Final[dict[str, str]] = {
     "organization_id": "LowCardinality(String)",
@@ -60,14 +73,6 @@ CHARGE_COLUMNS: Final[dict[str, str]] = {
     "user": "String",
     "team": "LowCardinality(String)",
     "total_tokens": "UInt64",
-    "topic": "LowCardinality(String)",
-    "partition": "UInt32",
-    "offset": "UInt64",
-}
-
-_IDENTITY_COLUMNS: Final[dict[str, str]] = {
-    "identity": "FixedString(16)",
-    "event_time": "DateTime64(6, 'UTC')",
     "topic": "LowCardinality(String)",
     "partition": "UInt32",
     "offset": "UInt64",
@@ -134,14 +139,14 @@ async def identities(clickhouse: ClickHouse) -> AsyncIterator[list[bytes]]:
         yield [row["identity"] for row in rows]
 
 
-async def insert_identities(clickhouse: ClickHouse, columns: Columns) -> None:
-    """Remembers where identities came first."""
-    await _insert(clickhouse, "usage_identities", columns, _IDENTITY_COLUMNS)
+async def insert_identities(clickhouse: ClickHouse, found: pa.Table) -> None:
+    """Remembers where identities came first: `identity` (16 bytes), `event_time` and the place in the log."""
+    await clickhouse.insert_arrow("usage_identities", _stored(found))
 
 
-async def insert_usage(clickhouse: ClickHouse, columns: Columns) -> None:
-    """Writes usage facts. The same record again changes nothing that a query can see."""
-    await _insert(clickhouse, "usage_facts", columns, USAGE_COLUMNS)
+async def insert_usage(clickhouse: ClickHouse, usage: pa.Table) -> None:
+    """Writes usage facts (see USAGE). The same record again changes nothing that a query can see."""
+    await clickhouse.insert_arrow("usage_facts", _stored(usage))
 
 
 async def insert_charges(clickhouse: ClickHouse, columns: Columns) -> None:
@@ -162,6 +167,22 @@ async def progress(clickhouse: ClickHouse) -> dict[tuple[str, int], Progress]:
         "SELECT topic, partition, next_offset, accepted_at FROM sink_progress FINAL ORDER BY topic, partition"
     )
     return {(row["topic"], row["partition"]): Progress(row["next_offset"], row["accepted_at"]) for row in rows}
+
+
+def _stored(table: pa.Table) -> pa.Table:
+    """The columns as they are stored: what no row tells is left out and has the column's default."""
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    return pa.table(
+        {name: _filled(name, column) for name, column in columns.items() if column.null_count < len(column)}
+    )
+
+
+def _filled(name: str, column: Any) -> Any:
+    text = pa.types.is_string(column.type)
+    default = _DEFAULTS.get(name, "" if text else 0)
+    if column.null_count and default is not None:
+        column = column.fill_null(pa.scalar(default, column.type))
+    return column.dictionary_encode() if text and name not in _FREE_TEXT else column
 
 
 async def _insert(clickhouse: ClickHouse, table: str, columns: Columns, types: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Seeded bugs: each breaks one law of the pipeline, in one role, and must be caught by its plan."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -114,17 +115,17 @@ def _outage_parks() -> None:
 
 
 def _time_in_identity() -> None:
-    from contracts.envelope import identity_hash
-
     def make(original: Any) -> Any:
-        def fact_of(record: Any, usage: Any) -> Any:
-            envelope = record.envelope
-            dated = identity_hash(envelope.organization, envelope.source, f"{envelope.id} {envelope.time}")
-            return original(record, usage)._replace(identity=dated)
+        def identities(usage: Any) -> Any:
+            times = usage.column("event_time").cast("string").to_pylist()
+            return [
+                hashlib.blake2b(one + at.encode(), digest_size=16).digest()
+                for one, at in zip(original(usage), times, strict=True)
+            ]
 
-        return fact_of
+        return identities
 
-    replace("consumers.analytics.rows:fact_of", make)
+    replace("consumers.analytics.rows:identities", make)
 
 
 def _commits_all_partitions() -> None:
@@ -139,16 +140,16 @@ def _commits_all_partitions() -> None:
 
 
 def _memory_only_dedup() -> None:
+    from consumers.analytics import rows
     from infra.clickhouse.facts import Place
 
     memory: dict[bytes, set[Place]] = {}
 
     def remember(original: Any) -> Any:
-        async def insert(clickhouse: Any, columns: Any) -> None:
-            names = ("topic", "partition", "offset", "event_time")
-            for identity, *place in zip(columns["identity"], *(columns[name] for name in names), strict=True):
-                memory.setdefault(identity, set()).add(Place(*place))
-            await original(clickhouse, columns)
+        async def insert(clickhouse: Any, found: Any) -> None:
+            for row, identity in enumerate(found.column("identity").to_pylist()):
+                memory.setdefault(identity, set()).add(rows.place_of(found, row))
+            await original(clickhouse, found)
 
         return insert
 
@@ -198,12 +199,11 @@ def _parks_without_ack() -> None:
 
 
 def _progress_before_facts() -> None:
-    from consumers.analytics.handlers import _reached
     from infra.clickhouse import facts
 
     def make(original: Any) -> Any:
         async def write(self: Any, batch: Any) -> Any:
-            await facts.save_progress(self._clickhouse, _reached(batch.records))
+            await facts.save_progress(self._clickhouse, self._reader.read(batch.records).reached)
             return await original(self, batch)
 
         return write

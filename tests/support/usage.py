@@ -8,6 +8,7 @@ from contracts import catalog, topics
 from contracts.envelope import Envelope
 from contracts.events.ledger import ChargeBookedV1
 from contracts.events.usage import UsageRecordedV1
+from infra.kafka.log import LogRecord
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SOURCE = "urn:test"
@@ -54,9 +55,9 @@ def charge(usage_record: Record, offset: int, amount_micros: int, *, partition: 
     )
 
 
-def batch(*records: Record) -> Batch:
-    """The records as one batch."""
-    return Batch(records)
+def batch(*records: Record) -> Batch[LogRecord]:
+    """The records as one batch, undecoded."""
+    return Batch([LogRecord(*record[:7]) for record in records])
 
 
 def _record(
@@ -80,4 +81,4 @@ def _record(
         acceptedat=NOON + timedelta(seconds=offset),
         data=data.model_dump(mode="json", exclude_none=True),
     )
-    return Record(topic, partition, offset, organization.encode(), b"", (), 0, envelope, data)
+    return Record(topic, partition, offset, organization.encode(), catalog.encode(envelope), (), 0, envelope, data)
