@@ -95,19 +95,20 @@ PageIn = Annotated[Page, Depends(page_of)]
 
 
 def numbered_page_of(
-    request: Request,
     cursored: PageIn,
     page: Annotated[int | None, Query(ge=1, le=1_000_000, description="Number of the page, with totals")] = None,
     per_page: Annotated[int | None, Query(ge=1, le=MAX_LIMIT, description="Rows on a numbered page")] = None,
 ) -> Page:
-    """The page by number when `page` or `per_page` is sent, else by cursor. Raises: Invalid for both at once."""
+    """The page by number when `page` or `per_page` is sent, else by cursor. Raises: Invalid for both at once.
+
+    `limit` stands in for `per_page`: generated clients send its default along.
+    """
     if page is None and per_page is None:
         return cursored
-    for name in ("cursor", "limit"):
-        if name in request.query_params:
-            problem = Problem(f"/query/{name}", "paging", "goes with a cursor; page and per_page go without it")
-            raise Invalid("Page by cursor and limit, or by page and per_page, not by both.", problems=(problem,))
-    return replace(cursored, limit=per_page or DEFAULT_LIMIT, number=page or 1)
+    if cursored.after is not None:
+        problem = Problem("/query/cursor", "paging", "goes without page and per_page")
+        raise Invalid("Page by cursor, or by page and per_page, not by both.", problems=(problem,))
+    return replace(cursored, limit=per_page or cursored.limit, number=page or 1)
 
 
 NumberedPageIn = Annotated[Page, Depends(numbered_page_of)]

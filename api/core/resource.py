@@ -143,13 +143,13 @@ class Resource:
         errors: tuple[int, ...] = (),
         idempotent: bool = False,
         etag: bool = False,
-        media: str | None = None,
+        media: tuple[str, ...] = (),
         step_up: bool = False,
         in_team: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """Declares a route: `needs` a permission (or PUBLIC, SELF), `answers` the model of its body (None: no body),
         `errors` further statuses beside those that every route has, `idempotent`: takes an Idempotency-Key,
-        `etag`: answers with an ETag and heeds If-None-Match or If-Match, `media`: of a body that is not JSON,
+        `etag`: answers with an ETag and heeds If-None-Match or If-Match, `media`: types of a body that is not JSON,
         `step_up`: a person must have proved again who they are (money, keys, roles), `in_team`: open to who holds the
         permission in one team, the service narrows by `who.teams_with(...)`."""
         if needs not in (PUBLIC, SELF) and needs not in PERMISSIONS:
@@ -161,8 +161,8 @@ class Resource:
             answer: dict[str, Any] = {"description": "Done"}
             if answers is not None:
                 answer["model"] = answers
-            if media is not None:
-                answer["content"] = {media: {"schema": {"type": "string"}}}
+            if media:
+                answer["content"] = {one: {"schema": {"type": "string"}} for one in media}
             self._specs.append(
                 {
                     "path": self.prefix + path,

@@ -9,6 +9,7 @@ from contracts.errors import NotFound
 
 FOLDER: Final = Path(__file__).with_name("assets")
 _MEDIA_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
+MEDIA_TYPES: Final = tuple(_MEDIA_TYPES.values())
 
 
 class Asset(NamedTuple):

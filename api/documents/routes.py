@@ -14,7 +14,7 @@ from api.core.etags import not_modified, unchanged
 from api.core.request_ids import context_of
 from api.core.resource import DepsIn, Resource
 from api.documents import events_page, html
-from api.documents.assets import asset
+from api.documents.assets import MEDIA_TYPES, asset
 from api.events.openapi import SCHEMAS
 from contracts import asyncapi
 from contracts.rules.access import PUBLIC
@@ -46,20 +46,20 @@ async def asyncapi_document(request: Request, deps: DepsIn) -> Response:
     return JsonBytes(_asyncapi(deps.options.version))
 
 
-@routes.get("/docs", needs=PUBLIC, answers=None, media="text/html")
+@routes.get("/docs", needs=PUBLIC, answers=None, media=("text/html",))
 async def reference_page(request: Request) -> Response:
     """The API reference as a page, from the OpenAPI document."""
     scripts = ("swagger-ui-bundle.js", "reference.js")
     return html.page("API reference", "", _REFERENCE, styles=("swagger-ui.css", "pages.css"), scripts=scripts)
 
 
-@routes.get("/docs/events", needs=PUBLIC, answers=None, media="text/html")
+@routes.get("/docs/events", needs=PUBLIC, answers=None, media=("text/html",))
 async def events_reference_page(request: Request, deps: DepsIn) -> Response:
     """The topics and events as a page, from the AsyncAPI document."""
     return html.page("Events", "../", _events(deps.options.version), styles=("pages.css",))
 
 
-@routes.get("/docs/assets/{name}", needs=PUBLIC, answers=None, media="*/*", errors=(404,))
+@routes.get("/docs/assets/{name}", needs=PUBLIC, answers=None, media=MEDIA_TYPES, errors=(404,))
 async def read_asset(request: Request, name: str) -> Response:
     """A script or style sheet of the pages."""
     found = asset(name)

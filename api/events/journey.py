@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from api.deps import Deps
-from api.events.schemas import Accepted, Audited, Charged, DeadLetterNote, DeliveryOut, Journey, Priced, Step
+from api.events.schemas import Accepted, Audited, Charged, DeadLetterNote, DeliveryNote, Journey, Priced, Step
 from contracts import topics
 from contracts.errors import AnalyticsUnavailable, BrokerUnavailable, Conflict, NotFound, Problem
 from contracts.topics import Topic
@@ -133,8 +133,8 @@ def _audited(rows: Sequence[journeys.Audited]) -> Audited:
     return Audited(state="done", at=rows[0].accepted_at, seq=rows[0].seq)
 
 
-def _delivery(row: journeys.Delivery) -> DeliveryOut:
-    return DeliveryOut(**(row._asdict() | {"id": f"wd_{row.id.hex}"}))
+def _delivery(row: journeys.Delivery) -> DeliveryNote:
+    return DeliveryNote(**(row._asdict() | {"id": f"whd_{row.id.hex}"}))
 
 
 def _letter(letter: trails.DeadLetter) -> DeadLetterNote:

@@ -45,6 +45,7 @@ _ANSWER: Final[dict[str, Any]] = {
     "meta": {"timestamp": "2026-11-23T07:30:00.204000Z", "request_id": "req_019ab0c2f3e47d5a8b1c2d3e4f506172"},
 }
 
+_OBJECT: Final = {"type": "object", "additionalProperties": True}
 _PROBLEM: Final = {"$ref": "#/components/schemas/Detail"}
 _RESULT: Final[dict[str, Any]] = {
     "type": "object",
@@ -101,7 +102,7 @@ SCHEMAS: Final[dict[str, Any]] = {
             "organization": {"type": "string", "description": "Your own, unless the key may act for any"},
             "datacontenttype": {"type": "string"},
             "dataschema": {"type": "string"},
-            "data": {"type": "object"},
+            "data": _OBJECT,
         },
         "additionalProperties": {"type": ["string", "boolean", "integer", "null"]},
         "example": _EVENT,
@@ -164,7 +165,7 @@ EVENTS_OPERATION: Final = _operation(
         BATCH_CONTENT_TYPE: {"schema": {"type": "array", "items": _ONE, "minItems": 1, "maxItems": 1000}},
         "application/x-ndjson": {"schema": {"type": "string", "description": "One event a line"}},
         "application/json": {
-            "schema": {"anyOf": [_ONE, {"type": "array", "items": _ONE}, {"type": "object"}]},
+            "schema": {"anyOf": [_ONE, {"type": "array", "items": _ONE}, _OBJECT]},
             "example": _EVENT,
         },
     },

@@ -46,10 +46,10 @@ class Audited(Step):
     seq: int | None = Field(default=None, examples=[12])
 
 
-class DeliveryOut(BaseModel):
+class DeliveryNote(BaseModel):
     """A delivery of it, or of what followed from it."""
 
-    id: str = Field(examples=["wd_019ab0c2f3e47d5a8b1c2d3e4f506172"])
+    id: str = Field(examples=["whd_019ab0c2f3e47d5a8b1c2d3e4f506172"])
     endpoint_id: str = Field(examples=["we_019ab0c2f3e47d5a8b1c2d3e4f506172"])
     type: str = Field(examples=["ledger.charge.booked.v1"])
     state: str = Field(examples=["succeeded"])
@@ -82,5 +82,5 @@ class Journey(BaseModel):
     charged: Charged
     analysed: Step
     audited: Audited
-    deliveries: list[DeliveryOut]
+    deliveries: list[DeliveryNote]
     dead_letters: list[DeadLetterNote]

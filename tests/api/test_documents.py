@@ -30,6 +30,11 @@ async def test_openapi_has_every_route_with_security_errors_and_examples(api: Ap
     assert len(ids) == len(set(ids))
 
 
+async def test_no_two_schemas_of_openapi_share_a_name(api: Api) -> None:
+    schemas = (await api.get("/v1/openapi.json")).json()["components"]["schemas"]
+    assert [name for name in schemas if "__" in name.rstrip("_")] == []
+
+
 async def test_every_json_body_in_openapi_has_an_example_that_fits_its_schema(api: Api) -> None:
     document = (await api.get("/v1/openapi.json")).json()
     answers = [answer for item in document["paths"].values() for one in item.values() for answer in bodies(one)]

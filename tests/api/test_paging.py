@@ -37,6 +37,13 @@ async def test_numbered_pages_carry_totals_and_lead_to_all_sides(api: Api) -> No
     assert [row["id"] for row in onwards.json()["data"]] == ids[4:]
 
 
+async def test_a_list_is_paged_by_number_or_by_cursor_and_not_by_both(api: Api) -> None:
+    await with_endpoints(api, 2)
+    cursor = (await api.get(f"{PATH}?page=1&limit=1")).json()["pagination"]["next_cursor"]
+    refused = await api.get(PATH, params={"cursor": cursor, "page": 1})
+    assert (refused.status_code, refused.json()["error"]["details"][0]["pointer"]) == (422, "/query/cursor")
+
+
 async def test_without_numbers_a_list_has_a_cursor_and_no_totals(api: Api) -> None:
     await with_endpoints(api, 2)
     answer = await api.get(f"{PATH}?limit=1")
@@ -60,7 +67,6 @@ async def test_an_empty_list_has_one_empty_page(api: Api) -> None:
         ("page=x", "/query/page"),
         ("per_page=101", "/query/per_page"),
         ("per_page=0", "/query/per_page"),
-        ("page=1&limit=5", "/query/limit"),
     ],
 )
 async def test_out_of_range_is_an_error_and_not_a_guess(api: Api, query: str, pointer: str) -> None:
