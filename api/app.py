@@ -9,6 +9,7 @@ from api.core.edge import Edge
 from api.core.keyring import Keyring
 from api.core.people import People
 from api.core.resource import Resource
+from api.core.room import Room
 from api.core.tokens import Tokens
 from api.credits.routes import routes as credits
 from api.deadletters.routes import routes as deadletters
@@ -59,6 +60,8 @@ def create_app(deps: Deps) -> FastAPI:
         deadline_s=options.body_deadline_s,
         hot={route.path: route.hot for route in hot},
         proxies=options.trusted_proxies,
+        room=Room(options.requests_in_flight, options.bytes_in_flight),
+        hot_room=Room(options.requests_in_flight, options.bytes_in_flight),
     )
     errors.install(app)
     app.router.routes.extend(hot)

@@ -24,6 +24,10 @@ class ApiOptions:
     """Where people and programs reach this hub: the issuer of its tokens, the start of its links."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose X-Forwarded-For is believed."""
+    requests_in_flight: int = 128
+    """Of the two posts of events, and as many of all other requests: what is beyond is refused (503, Retry-After)."""
+    bytes_in_flight: int = 16_000_000
+    """Bodies of those requests, plain. What is made of a body takes up to six times its room."""
     webhook_allow: tuple[str, ...] = ()
     """Networks and hosts that webhooks may reach although they are private; http too, if they are loopback."""
 

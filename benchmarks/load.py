@@ -21,6 +21,7 @@ class Connection(asyncio.Protocol):
         self._buffer = bytearray()
         self._needed = 0
         self._status = 0
+        self._told = False
         self._answer: asyncio.Future[int] | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -37,7 +38,7 @@ class Connection(asyncio.Protocol):
             head = bytes(self._buffer[:end]).lower()
             at = head.index(b"content-length:") + 15
             self._needed = end + 4 + int(head[at : head.find(b"\r\n", at) if b"\r\n" in head[at:] else None])
-            self._status = int(head[9:12])
+            self._status, self._told = int(head[9:12]), b"retry-after:" in head
         if len(self._buffer) >= self._needed and self._answer is not None:
             del self._buffer[: self._needed]
             self._needed, answer, self._answer = 0, self._answer, None
@@ -47,6 +48,11 @@ class Connection(asyncio.Protocol):
         """Ends a request that hangs."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error or ConnectionError("closed by the server"))
+
+    @property
+    def told(self) -> bool:
+        """Whether the last answer said when to come again."""
+        return self._told
 
     def post(self, request: bytes) -> "asyncio.Future[int]":
         """The status, once the whole answer has been read."""
@@ -86,9 +92,12 @@ class Client:
         numbers = iter(range(len(self._requests)))
         took: list[float] = [0.0] * len(self._requests)
         ended: list[float] = [0.0] * len(self._requests)
-        refused: dict[int, int] = {}
+        refused: dict[str, int] = {}
+        statuses: list[int] = [0] * len(self._requests)
+        untold = 0
 
         async def work() -> None:
+            nonlocal untold
             _, connection = await loop.create_connection(Connection, "127.0.0.1", job["port"])
             for number in numbers:
                 if rate:
@@ -97,16 +106,19 @@ class Client:
                 status = await connection.post(self._requests[number])
                 ended[number] = time.monotonic()
                 took[number] = ended[number] - start
+                statuses[number] = status
                 if status != 202:
-                    refused[status] = refused.get(status, 0) + 1
+                    refused[str(status)] = refused.get(str(status), 0) + 1
+                    untold += not connection.told
 
         began, used = time.monotonic(), time.process_time()
         async with asyncio.TaskGroup() as tasks:
             for _ in range(job["concurrency"]):
                 tasks.create_task(work())
         seconds = time.monotonic() - began
-        answer = {"seconds": seconds, "cpu_s": time.process_time() - used, "refused": refused}
-        return answer | ({"ended": ended, "took": took} if job.get("times") else {"took": sorted(took)})
+        answer = {"seconds": seconds, "cpu_s": time.process_time() - used, "refused": refused, "untold": untold}
+        times = {"ended": ended, "took": took, "statuses": statuses}
+        return answer | (times if job.get("times") else {"took": sorted(took)})
 
 
 async def main() -> None:

@@ -24,7 +24,7 @@ class BoundedBody:
     """A `receive` that gives at most `limit` bytes, plain, within `deadline_s` of the first call.
 
     Raises from a call: TooLarge (also from Content-Length, before a byte is read), TooSlow, UnsupportedMediaType
-    (unknown Content-Encoding), Malformed (broken compression).
+    (unknown Content-Encoding), Malformed (broken compression), Overloaded (more than was announced, and no room).
     """
 
     def __init__(self, receive: Receive, context: Context, limit: int, deadline_s: float) -> None:
@@ -34,6 +34,7 @@ class BoundedBody:
         self._deadline_s = deadline_s
         self._ends_at: float | None = None
         self._wire = 0
+        self._plain = 0
         self._inflate: _Inflate | None = None
 
     async def __call__(self) -> Message:
@@ -52,8 +53,17 @@ class BoundedBody:
         if self._wire > self._limit:
             self._refuse(bool(message.get("more_body")))
         if self._inflate is not None:
-            message["body"] = self._inflate.feed(piece, last=not message.get("more_body"))
+            message["body"] = piece = self._inflate.feed(piece, last=not message.get("more_body"))
+        self._hold(len(piece), bool(message.get("more_body")))
         return message
+
+    def _hold(self, more: int, unread: bool) -> None:
+        """Counts what is in memory."""
+        self._plain += more
+        if self._context.place is not None:
+            self._context.unread_body = unread
+            self._context.place.hold(self._plain)
+            self._context.unread_body = False
 
     def _open(self) -> None:
         self._ends_at = asyncio.get_running_loop().time() + self._deadline_s

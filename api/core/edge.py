@@ -16,6 +16,7 @@ from api.core.addresses import client_address
 from api.core.bodies import BoundedBody
 from api.core.errors import render
 from api.core.request_ids import KEY, Context, request_id_from
+from api.core.room import SURPLUS, UNBOUNDED, Room, announced_bytes
 from contracts.errors import AihubError
 from infra.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
@@ -29,13 +30,23 @@ class Edge:
     """ASGI middleware. Posts to a `hot` path skip the framework's own layers (10 us of CPU each)."""
 
     def __init__(
-        self, app: ASGIApp, *, limit: int, deadline_s: float, hot: Mapping[str, ASGIApp], proxies: Sequence[str] = ()
+        self,
+        app: ASGIApp,
+        *,
+        limit: int,
+        deadline_s: float,
+        hot: Mapping[str, ASGIApp],
+        room: Room,
+        hot_room: Room,
+        proxies: Sequence[str] = (),
     ) -> None:
         self._app = app
         self._hot = hot
         self._limit = limit
         self._deadline_s = deadline_s
         self._proxies = tuple(ip_network(proxy) for proxy in proxies)
+        self._room = room
+        self._hot_room = hot_room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -66,19 +77,30 @@ class Edge:
         try:
             await self._serve(scope, BoundedBody(receive, context, self._limit, self._deadline_s), answer)
         finally:
+            if context.place is not None:
+                context.place.leave()
             _count(scope["method"], context.route, status, time.perf_counter() - began)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         hot = self._hot.get(scope["path"]) if scope["method"] == "POST" else None
-        if hot is None:
-            await self._app(scope, receive, send)
-            return
         try:
-            await hot(scope, receive, send)
+            self._admit(scope, self._room if hot is None else self._hot_room)
+            if hot is not None:
+                await hot(scope, receive, send)
+                return
         except AihubError as error:
             await render(Request(scope), error)(scope, receive, send)
+            return
         except ClientDisconnect:
             return
+        await self._app(scope, receive, send)
+
+    def _admit(self, scope: Scope, room: Room) -> None:
+        """Raises: Overloaded."""
+        context: Context = scope[KEY]
+        context.unread_body = SURPLUS in scope
+        if scope["path"] not in UNBOUNDED or context.unread_body:
+            context.place = room.enter(scope, announced_bytes(context.headers, self._limit))
 
 
 @lru_cache(maxsize=2_000)

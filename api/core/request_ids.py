@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
+from api.core.room import Place
 from infra.ids import new_id
 
 KEY: Final = "aihub"
@@ -23,6 +24,7 @@ class Context:
     route: str = "other"
     unread_body: bool = False
     cache_control: bytes = b"no-store"
+    place: Place | None = None
     found: dict[str, Any] = field(default_factory=dict)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Iterator
 from typing import Any, Final
@@ -9,10 +10,16 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.core.room import REFUSED, SURPLUS
 from contracts.errors import EngineError
 
 HEADER_TIMEOUT_S: Final = 15.0
 DRAIN_S: Final = 10
+CONNECTIONS: Final = 1_000
+"""Open at once; as many again are told that they are too many, the next are closed without a word."""
+DEAF_S: Final = 0.25
+"""So long nothing is read from a connection whose request was refused: a client that asks on at once must not take
+the time of those that are served (a refusal costs a third of an event)."""
 
 
 def bind(host: str, port: int | None, default: int) -> socket.socket:
@@ -46,7 +53,8 @@ def _listen(host: str, port: int) -> socket.socket:
 class _PatientOnlySoLong(HttpToolsProtocol):
     """uvicorn's protocol, but a client that has not finished its header within 15 to 20 s is cut off.
 
-    One timer a connection looks three times in 15 s; a request only notes when it began.
+    One timer a connection looks three times in 15 s; a request only notes when it began. Connections are bounded,
+    and one whose request was refused for lack of room is left alone for a moment.
     """
 
     _header_since: float | None = None
@@ -54,6 +62,8 @@ class _PatientOnlySoLong(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS:
+            self._is_too_many()
         self._header_since = self.loop.time()
         self._look()
 
@@ -64,6 +74,35 @@ class _PatientOnlySoLong(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._header_since = None
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            # The rest of a refused body: nobody else would end the connection when nothing follows.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if REFUSED in self.cycle.scope and not self.transport.is_closing():
+            self.flow.pause_reading()
+            self.loop.call_later(DEAF_S, self._listen_again)
+
+    def _listen_again(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def _is_too_many(self) -> None:
+        """One more than there is room for: its first request is refused, then it is closed."""
+        if len(self.connections) > 2 * CONNECTIONS:
+            self.transport.abort()
+        app = self.app
+
+        async def refused(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, SURPLUS: True}, receive, send)
+
+        self.app = refused
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
@@ -85,8 +124,17 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _allow_files(wanted: int) -> None:
+    """Raises the limit of open files as far as this user may: a shell's usual 1,024 are fewer than our connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 async def serve(app: Any, listener: socket.socket, stop: asyncio.Event) -> None:
     """Serves until `stop` is set, then finishes the requests in hand, for at most 10 s."""
+    _allow_files(3 * CONNECTIONS)
     server = _Server(
         uvicorn.Config(
             app,
