@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from api.analytics.routes import routes as analytics
+from api.audit.routes import routes as audit
 from api.core import errors
 from api.core.admission import Gate
 from api.core.edge import Edge
@@ -29,6 +30,7 @@ RESOURCES: tuple[Resource, ...] = (
     webhooks,
     deadletters,
     organizations,
+    audit,
     reconcile,
     health,
     documents,

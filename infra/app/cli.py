@@ -18,7 +18,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 dead_letters = typer.Typer(name="dead-letters", help="Browse, re-drive and drop dead letters.", no_args_is_help=True)
+audit = typer.Typer(name="audit", help="Prove the audit trail.", no_args_is_help=True)
 app.add_typer(dead_letters)
+app.add_typer(audit)
 
 Home = Annotated[Path | None, typer.Option("--home", help="Data directory; default $AIHUB_HOME or ./.aihub")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output")]
@@ -137,6 +139,15 @@ def reconcile(
     from infra.app.loop import run
 
     raise typer.Exit(run(commands.reconcile(_settings(home), repair, json)))
+
+
+@audit.command("verify")
+def audit_verify(home: Home = None, json: Json = False) -> None:
+    """Recompute every organization's hash chain and compare it with its copy; exit 1 when one was changed."""
+    from infra.app import commands
+    from infra.app.loop import run
+
+    raise typer.Exit(run(commands.verify_audit(_settings(home), json)))
 
 
 @dead_letters.command("list")

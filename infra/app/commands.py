@@ -11,7 +11,7 @@ from contracts.errors import Invalid
 from infra.app.display import Display
 from infra.app.reach import Target, client_of, direct_hub, is_running
 from infra.clock import SystemClock
-from infra.ops import importer, usage_rows
+from infra.ops import importer, trail_proof, usage_rows
 from infra.ops.migrate import migrate_all
 from infra.ops.reconcile import reconcile as reconcile_books
 from infra.ops.seed import new_keys
@@ -103,6 +103,26 @@ async def reconcile(settings: Settings, repair: bool, json: bool) -> int:
         display.out.print(f"re-drove {report['repaired']} records; run `aihub reconcile` again in a few seconds")
     display.out.print("clean" if report["clean"] else f"{len(report['differences'])} differences")
     return 0 if report["clean"] else 1
+
+
+async def verify_audit(settings: Settings, json: bool) -> int:
+    """0 when every trail is what was written, 1 when one was changed."""
+    configure_logs("audit", level="WARNING")
+    display = Display()
+    if is_running(settings):
+        async with client_of(settings) as client:
+            found = (await client.post("/v1/audit/verify-all", {}))["data"]
+    else:
+        async with direct_hub(settings) as hub:
+            found = trail_proof.summary(await trail_proof.verify_all(hub.database, hub.clickhouse))
+    if json:
+        print_json(display, found)
+    else:
+        for one in found["broken"]:
+            display.out.print(f"{one['organization_id']}: event {one['broken_at']} is not what was written")
+        verdict = "intact" if found["intact"] else f"{len(found['broken'])} trails were changed"
+        display.out.print(f"{found['events']} events of {found['organizations']} organizations: {verdict}")
+    return 0 if found["intact"] else 1
 
 
 async def list_dead_letters(

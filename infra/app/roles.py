@@ -23,6 +23,7 @@ from infra.ops.booked_through import booked_through
 from infra.ops.dead_letters import count_parked
 from infra.ops.reconcile import reconcile
 from infra.ops.sweeper import Step, sweep
+from infra.ops.trail_copy import copy_trail
 from infra.postgres import idempotency
 from producers.outbox import relay
 
@@ -30,6 +31,7 @@ Role = Callable[[Hub, asyncio.Event], Awaitable[None]]
 
 LOTS_EVERY_S: Final = 1.0
 COUNT_EVERY_S: Final = 15.0
+COPY_EVERY_S: Final = 1.0
 FORGET_EVERY_S: Final = 600.0
 IDEMPOTENCY_KEPT: Final = timedelta(hours=24)
 
@@ -90,7 +92,11 @@ async def _sweeper(hub: Hub, stop: asyncio.Event) -> None:
         async with hub.database.transaction() as tx:
             await idempotency.purge(tx, hub.clock.now() - IDEMPOTENCY_KEPT)
 
+    async def copy() -> object:
+        return await copy_trail(hub.database, hub.clickhouse)
+
     steps = (
+        Step("copy the audit trail", COPY_EVERY_S, copy),
         Step("begin and end grants", LOTS_EVERY_S, lots),
         Step("count dead letters", COUNT_EVERY_S, count),
         Step("forget idempotency keys", FORGET_EVERY_S, forget),

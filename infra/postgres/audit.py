@@ -1,6 +1,7 @@
 """The audit trail in PostgreSQL: append-only, one chain an organization."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import orjson
@@ -92,6 +93,63 @@ async def links(tx: Tx, organization: str, *, after: int = 0, limit: int = 1_000
         .limit(limit)
     )
     return [_link(row) for row in (await tx.execute(query)).mappings()]
+
+
+class Filter(NamedTuple):
+    """Which links are wanted; None: any. `event_type` may end with `*`; times are of acceptance, `until` excluded."""
+
+    event_type: str | None = None
+    actor: str | None = None
+    subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def newest(tx: Tx, organization: str, wanted: Filter, *, before: int | None, limit: int) -> list[Link]:
+    """The organization's links that fit, the newest first, from before number `before` on."""
+    query = select(audit_trail).where(audit_trail.c.organization_id == organization)
+    if before is not None:
+        query = query.where(audit_trail.c.seq < before)
+    if wanted.event_type is not None:
+        prefix = wanted.event_type.removesuffix("*")
+        exact = audit_trail.c.event_type == wanted.event_type
+        query = query.where(
+            audit_trail.c.event_type.startswith(prefix, autoescape=True) if prefix != wanted.event_type else exact
+        )
+    if wanted.actor is not None:
+        query = query.where(audit_trail.c.actor == wanted.actor)
+    if wanted.subject is not None:
+        query = query.where(audit_trail.c.data["user_id"].astext == wanted.subject)
+    if wanted.since is not None:
+        query = query.where(audit_trail.c.accepted_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(audit_trail.c.accepted_at < wanted.until)
+    rows = await tx.execute(query.order_by(audit_trail.c.seq.desc()).limit(limit))
+    return [_link(row) for row in rows.mappings()]
+
+
+async def uncopied(tx: Tx, limit: int) -> list[Link]:
+    """Links that ClickHouse may lack, each organization's in order."""
+    query = (
+        select(audit_trail)
+        .join(audit_heads, audit_heads.c.organization_id == audit_trail.c.organization_id)
+        .where(audit_heads.c.copied_seq < audit_heads.c.seq, audit_trail.c.seq > audit_heads.c.copied_seq)
+        .order_by(audit_trail.c.organization_id, audit_trail.c.seq)
+        .limit(limit)
+    )
+    return [_link(row) for row in (await tx.execute(query)).mappings()]
+
+
+async def mark_copied(tx: Tx, ends: Mapping[str, int]) -> None:
+    """ClickHouse has these organizations' links up to these numbers."""
+    await (await raw(tx)).execute(
+        """
+        UPDATE audit_heads AS h SET copied_seq = greatest(h.copied_seq, n.seq)
+        FROM unnest($1::text[], $2::bigint[]) AS n (organization_id, seq) WHERE h.organization_id = n.organization_id
+        """,
+        list(ends),
+        list(ends.values()),
+    )
 
 
 async def organizations(tx: Tx) -> list[str]:

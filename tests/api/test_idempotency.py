@@ -15,6 +15,8 @@ from tests.api.conftest import Api, World
 BY_NATURE = {
     "/v1/keys/{key_id}/revoke": "revoking again changes nothing",
     "/v1/admin/dead-letters/{letter_id}/drop": "dropping again changes nothing",
+    "/v1/audit/verify": "reads",
+    "/v1/audit/verify-all": "reads",
     "/v1/admin/reconcile": "compares; what it sends again keeps its identity",
 }
 """Posts without an Idempotency-Key, with the reason. PUT, PATCH and DELETE are idempotent by definition (RFC 9110)."""

@@ -71,7 +71,9 @@ audit_heads = Table(
     Column("organization_id", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Column("copied_seq", BigInteger, nullable=False, server_default=text("0")),
 )
+"""`copied_seq`: ClickHouse has the links up to here."""
 
 audit_trail = Table(
     "audit_trail",
@@ -92,3 +94,6 @@ audit_trail = Table(
     Column("hash", LargeBinary, nullable=False),
     UniqueConstraint("organization_id", "event_source", "event_id"),
 )
+
+Index("audit_heads_uncopied", audit_heads.c.organization_id, postgresql_where=text("copied_seq < seq"))
+Index("audit_trail_by_actor", audit_trail.c.organization_id, audit_trail.c.actor, audit_trail.c.seq)
