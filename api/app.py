@@ -22,6 +22,7 @@ from api.health.routes import routes as health
 from api.organizations.routes import routes as organizations
 from api.reconcile.routes import routes as reconcile
 from api.webhooks.routes import routes as webhooks
+from infra.passwords import Passwords
 
 RESOURCES: tuple[Resource, ...] = (
     events,
@@ -54,6 +55,7 @@ def create_app(deps: Deps) -> FastAPI:
     app.state.keyring = Keyring(deps.database, deps.clock, deps.key_pepper, deadline_s)
     app.state.tokens = Tokens(deps.database, deps.clock, deps.sealer, options.public_url)
     app.state.people = People(deps.database, deps.clock, app.state.tokens, deadline_s)
+    app.state.passwords = Passwords(options.password_hash)
     app.state.gate = Gate(app.state.keyring, app.state.people, deps.clock)
     hot = hot_routes()
     app.add_middleware(

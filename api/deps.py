@@ -1,12 +1,13 @@
 """What the API stands on; infra.app fills it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from infra.clickhouse.client import ClickHouse
 from infra.clock import Clock
 from infra.crypto import Sealer
 from infra.kafka.log import LogReader
 from infra.kafka.producer import Producer
+from infra.passwords import HashOptions
 from infra.postgres.database import Database
 from producers.publisher import Publisher
 
@@ -28,6 +29,8 @@ class ApiOptions:
     """Of the two posts of events, and as many of all other requests: what is beyond is refused (503, Retry-After)."""
     bytes_in_flight: int = 16_000_000
     """Bodies of those requests, plain. What is made of a body takes up to six times its room."""
+    password_hash: HashOptions = field(default_factory=HashOptions)
+    """What one password hash costs; a stored one with other costs is made anew at the next log-in."""
     webhook_allow: tuple[str, ...] = ()
     """Networks and hosts that webhooks may reach although they are private; http too, if they are loopback."""
 

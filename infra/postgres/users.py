@@ -48,6 +48,11 @@ async def find_by_email(tx: Tx, email: str) -> UserRow | None:
     return UserRow(*row) if row else None
 
 
+async def lock_user(tx: Tx, user_id: str) -> None:
+    """One at a time may change what depends on all of the person's rows, until the transaction ends."""
+    await tx.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
+
+
 async def save_person_key(tx: Tx, user_id: str, sealed: bytes) -> None:
     """Keeps the key that seals the person's data in events; one that is there stays."""
     await tx.execute(insert(person_keys).values(user_id=user_id, sealed=sealed).on_conflict_do_nothing())
