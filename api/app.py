@@ -18,6 +18,7 @@ from api.deps import Deps
 from api.documents.routes import routes as documents
 from api.events.routes import hot_routes
 from api.events.routes import routes as events
+from api.factors.routes import routes as factors
 from api.health.routes import routes as health
 from api.organizations.routes import routes as organizations
 from api.reconcile.routes import routes as reconcile
@@ -32,6 +33,7 @@ RESOURCES: tuple[Resource, ...] = (
     deadletters,
     organizations,
     audit,
+    factors,
     reconcile,
     health,
     documents,

@@ -78,6 +78,12 @@ def new_code(digits: int = 6) -> str:
     return f"{secrets.randbelow(10**digits):0{digits}d}"
 
 
+def new_recovery_code() -> str:
+    """80 random bits to write down: `abcd-efgh-ijkl-mnop`, of a-z and 2-7."""
+    text = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    return "-".join(text[start : start + 4] for start in range(0, 16, 4))
+
+
 def hash_secret(secret: str, pepper: bytes, purpose: str) -> bytes:
     """What is stored of a secret that we handed out: HMAC-SHA-256 under the hub's pepper, bound to its purpose."""
     return hmac.new(pepper, f"{purpose}\0{secret}".encode(), hashlib.sha256).digest()

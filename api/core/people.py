@@ -34,6 +34,10 @@ class People:
             raise Unauthenticated("The session has ended, or the person is no longer a member; log in again.")
         return found
 
+    def forget_session(self, session_id: str) -> None:
+        """What changed about the session is effective with its next request in this process."""
+        self._principals.forget_where(lambda claims: claims.session_id == session_id)
+
     async def _claims(self, token: str) -> AccessClaims:
         """A signature is checked once a token (0.2 ms), its expiry each time."""
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -48,8 +48,14 @@ class Remembered(Generic[K, V]):
         return entry.value
 
     def forget(self, key: K) -> None:
-        """The next request asks again."""
+        """The next request asks again; a look-up that is under way, and may have read too early, is not its answer."""
         self._known.pop(key, None)
+        self._asking.pop(key, None)
+
+    def forget_where(self, matches: Callable[[K], bool]) -> None:
+        """Forgets every key that matches: for what is rare, it walks them all."""
+        for key in [key for key in {*self._known, *self._asking} if matches(key)]:
+            self.forget(key)
 
     async def _refresh(self, key: K, entry: _Entry[V] | None, now: datetime) -> _Entry[V]:
         """What PostgreSQL says, or what is remembered while it is away: then it is asked behind the request's back."""
@@ -73,15 +79,18 @@ class Remembered(Generic[K, V]):
         return task
 
     def _answered(self, key: K, task: asyncio.Task[_Entry[V]]) -> None:
-        del self._asking[key]
+        if self._asking.get(key) is task:
+            del self._asking[key]
         if not task.cancelled():
             task.exception()  # whoever waits gets it; nobody may be waiting
 
     async def _looked_up(self, key: K) -> _Entry[V]:
         asked_at = self._clock.now()
         value = await self._look_up(key)
-        self._known.pop(key, None)
-        while len(self._known) >= MAX_REMEMBERED:
-            del self._known[next(iter(self._known))]
-        entry = self._known[key] = _Entry(value, asked_at, asked_at + FRESH_FOR)
+        entry = _Entry(value, asked_at, asked_at + FRESH_FOR)
+        if self._asking.get(key) is asyncio.current_task():
+            self._known.pop(key, None)
+            while len(self._known) >= MAX_REMEMBERED:
+                del self._known[next(iter(self._known))]
+            self._known[key] = entry
         return entry

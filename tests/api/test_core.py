@@ -10,7 +10,7 @@ import pytest
 
 from api.app import create_app
 from api.core.resource import register
-from contracts.rules.access import PERMISSIONS, PUBLIC, allows, covers, is_scope
+from contracts.rules.access import PERMISSIONS, PUBLIC, SELF, allows, covers, is_scope
 from infra.crypto import new_api_key
 from tests.api.conftest import USAGE, Api, World, event
 
@@ -31,7 +31,7 @@ async def ask(api: Api, method: str, path: str, headers: dict[str, str]) -> http
 
 async def test_every_route_is_guarded_by_a_known_permission(world: World) -> None:
     permissions = {permission for _, _, permission in routes(world)}
-    assert permissions <= PERMISSIONS.keys() | {PUBLIC}
+    assert permissions <= PERMISSIONS.keys() | {PUBLIC, SELF}
     public = {path for _, path, permission in routes(world) if permission == PUBLIC}
     assert public == {
         "/health/live",
@@ -62,6 +62,10 @@ async def test_nobody_passes_a_guard_without_its_permission(api: Api, world: Wor
             answer = await ask(api, method, path, headers)
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated"), (path, name)
             assert answer.headers["www-authenticate"].startswith("Bearer")
+        if permission == SELF:
+            answer = await ask(api, method, path, api.bearer(api.key))
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated"), path
+            continue
         lacking = api.bearer(await api.make_key([one for one in everything_else if one != permission]))
         answer = await ask(api, method, path, lacking)
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "permission_denied"), path

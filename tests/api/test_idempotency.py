@@ -17,6 +17,9 @@ BY_NATURE = {
     "/v1/admin/dead-letters/{letter_id}/drop": "dropping again changes nothing",
     "/v1/audit/verify": "reads",
     "/v1/audit/verify-all": "reads",
+    "/v1/auth/mfa/totp": "its answer is a secret, which is kept nowhere in clear; again is a fresh one",
+    "/v1/auth/mfa/totp/confirm": "a code is good once",
+    "/v1/auth/mfa/recovery-codes": "its answer is secret; again makes fresh ones",
     "/v1/admin/reconcile": "compares; what it sends again keeps its identity",
 }
 """Posts without an Idempotency-Key, with the reason. PUT, PATCH and DELETE are idempotent by definition (RFC 9110)."""
