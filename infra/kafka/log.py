@@ -38,11 +38,12 @@ class LogRecord(NamedTuple):
 class LogReader:
     """Looks into the log. Connects when first used; every call ends within its deadline.
 
-    Raises, from every call: BrokerUnavailable.
+    What it says of offsets is at most `cache_s` old. Raises, from every call: BrokerUnavailable.
     """
 
-    def __init__(self, options: KafkaOptions) -> None:
+    def __init__(self, options: KafkaOptions, *, cache_s: float = CACHE_S) -> None:
         self._options = options
+        self._cache_s = cache_s
         self._consumer: AIOKafkaConsumer | None = None
         self._admin: AIOKafkaAdminClient | None = None
         self._lock = asyncio.Lock()
@@ -69,11 +70,11 @@ class LogReader:
         return partition_of(key.encode(), known or self._options.partitions)
 
     async def end_offset(self, topic: Topic, partition: int) -> int:
-        """The offset that the partition's next record will get; at most 200 ms old."""
+        """The offset that the partition's next record will get."""
         return (await self.end_offsets(topic)).get(partition, 0)
 
     async def end_offsets(self, topic: Topic) -> dict[int, int]:
-        """The end offset of every partition; at most 200 ms old."""
+        """The end offset of every partition."""
         return await self._cached(("end", topic.name), lambda: self._offsets(topic, "end_offsets"))
 
     async def first_offsets(self, topic: Topic) -> dict[int, int]:
@@ -81,11 +82,11 @@ class LogReader:
         return await self._cached(("first", topic.name), lambda: self._offsets(topic, "beginning_offsets"))
 
     async def committed(self, group: str, topic: Topic, partition: int) -> int | None:
-        """Where the group will go on: all below is done. None when it has never committed; at most 200 ms old."""
+        """Where the group will go on: all below is done. None when it has never committed."""
         return (await self.committed_offsets(group)).get((topic.name, partition))
 
     async def committed_offsets(self, group: str) -> dict[tuple[str, int], int]:
-        """The group's committed offsets by (topic, partition), for the topics of this hub; at most 200 ms old."""
+        """The group's committed offsets by (topic, partition), for the topics of this hub."""
         return await self._cached(("committed", group), lambda: self._group_offsets(group))
 
     async def lag(self, group: str, topics: Sequence[Topic]) -> dict[tuple[str, int], int]:
@@ -148,10 +149,10 @@ class LogReader:
 
     async def _cached(self, what: tuple[str, str], ask: Callable[[], Awaitable[_T]]) -> _T:
         known = self._cache.get(what)
-        if known is None or time.monotonic() - known[0] > CACHE_S:
+        if known is None or time.monotonic() - known[0] > self._cache_s:
             async with self._lock:
                 known = self._cache.get(what)
-                if known is None or time.monotonic() - known[0] > CACHE_S:
+                if known is None or time.monotonic() - known[0] > self._cache_s:
                     known = self._cache[what] = (time.monotonic(), await self._asked(ask))
         answer: _T = known[1]
         return answer

@@ -155,7 +155,6 @@ class Api:
         """Every event of the organization in the topic, decoded as a consumer does it."""
         wanted = organization or self.organization
         reader = self.deps.log_reader
-        await asyncio.sleep(0.21)  # the reader keeps end offsets for 200 ms
         found = []
         for partition in range(await reader.partitions(topic)):
             async for record in reader.scan(topic, partition):
@@ -175,7 +174,7 @@ async def stack(
     kafka: KafkaOptions, database: Database, clickhouse: ClickHouse, clock: FakeClock
 ) -> AsyncIterator[Deps]:
     """Everything that the API stands on, opened on these engines."""
-    producer, reader = Producer(kafka), LogReader(kafka)
+    producer, reader = Producer(kafka), LogReader(kafka, cache_s=0)
     await producer.start()
     try:
         yield Deps(

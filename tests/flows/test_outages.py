@@ -1,7 +1,8 @@
 """Engines go away and come back under a whole hub: nothing accepted is lost, nobody restarts anything."""
 
-import asyncio
 import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from contracts.errors import Unavailable
 from contracts.topics import USAGE
 from infra.embedded.engines import Engines
-from infra.ops.reconcile import reconcile
+from infra.kafka.log import LogReader
+from infra.ops.reconcile import GROUPS, reconcile
 from tests.flows.test_identity import expect_once, use
 from tests.support.eventually import eventually
 from tests.support.hub import RunningHub
@@ -91,7 +93,10 @@ async def _analysed(hub: RunningHub, events: int) -> dict[str, Any] | None:
     return totals if complete else None
 
 
-async def test_reconcile_finds_what_analytics_lost_by_id_and_repairs_it(hub: RunningHub) -> None:
+async def test_reconcile_finds_what_analytics_lost_by_id_and_repairs_it(
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.ops.reconcile.SETTLE_S", 1.0)
     await hub.acme.send([use(f"e-{n}") for n in range(10)])
     await expect_once(hub, 10, 1_000)
     deps = hub.hub.reconcile_deps()
@@ -117,16 +122,32 @@ async def test_reconcile_finds_what_analytics_lost_by_id_and_repairs_it(hub: Run
     await expect_once(hub, 10, 1_000)
 
 
-async def test_the_sweepers_reconcile_reads_each_record_once(hub: RunningHub) -> None:
-    deps = hub.hub.reconcile_deps()
+async def test_the_sweepers_reconcile_reads_each_record_once(hub: RunningHub, fresh: LogReader) -> None:
     await hub.acme.send([use(f"e-{n}") for n in range(10)])
     await expect_once(hub, 10, 1_000)
+    deps = replace(hub.hub.reconcile_deps(), log_reader=fresh)
+    await eventually(lambda: _committed(fresh))
+    assert (await reconcile(deps)).clean
     again = await reconcile(deps, since_marks=True)
     assert (again.clean, again.compared.get("kafka", 0)) == (True, 0)
     await hub.acme.send([use("one-more")])
     await expect_more(hub, 11)
-    await asyncio.sleep(0.25)  # offsets are cached for 200 ms
-    assert (await reconcile(deps, since_marks=True)).compared["kafka"] in (0, 1)
+    await eventually(lambda: _committed(fresh))
+    assert (await reconcile(deps, since_marks=True)).compared["kafka"] == 1
+    assert (await reconcile(deps, since_marks=True)).compared.get("kafka", 0) == 0
+
+
+@pytest.fixture
+async def fresh(hub: RunningHub) -> AsyncIterator[LogReader]:
+    """A reader that remembers no offsets."""
+    reader = LogReader(hub.hub.kafka, cache_s=0)
+    yield reader
+    await reader.close()
+
+
+async def _committed(reader: LogReader) -> bool:
+    """Whether both consumers have told Kafka that they have done all usage."""
+    return not any([sum((await reader.lag(group, [USAGE])).values()) for group in GROUPS[USAGE]])
 
 
 async def expect_more(hub: RunningHub, events: int) -> None:

@@ -43,7 +43,8 @@ def group(kafka: KafkaOptions) -> str:
 @pytest.fixture
 def build(kafka: KafkaOptions, producer: Producer, clock: FakeClock, group: str) -> Build:
     def make(handler: Handler[Record], **arguments: object) -> ConsumerApp[Record]:
-        return build_app(group, (USAGE,), handler, kafka=kafka, producer=producer, clock=clock, **arguments)  # type: ignore[arg-type]
+        given = {"kafka": kafka, "producer": producer, "clock": clock} | arguments
+        return build_app(group, (USAGE,), handler, **given)  # type: ignore[arg-type]
 
     return make
 
@@ -51,10 +52,9 @@ def build(kafka: KafkaOptions, producer: Producer, clock: FakeClock, group: str)
 @pytest.fixture
 async def committed(kafka: KafkaOptions, group: str) -> AsyncIterator[Committed]:
     """How many records the group has committed, all partitions together."""
-    reader = LogReader(kafka)
+    reader = LogReader(kafka, cache_s=0)
 
     async def count() -> int:
-        reader._cache.clear()
         return sum((await reader.committed_offsets(group)).values())
 
     yield count
