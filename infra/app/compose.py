@@ -73,6 +73,7 @@ def kafka_options(settings: Settings) -> KafkaOptions:
         topics=TopicNames(settings.kafka_topic_prefix),
         partitions=settings.kafka_partitions,
         replication=settings.kafka_replication,
+        instance=settings.instance,
     )
 
 

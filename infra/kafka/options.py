@@ -58,7 +58,10 @@ class Security:
 
 @dataclass(frozen=True, slots=True)
 class KafkaOptions:
-    """One cluster, as this program uses it. `partitions` and `replication` are for topics that it creates itself."""
+    """One cluster, as this program uses it. `partitions` and `replication` are for topics that it creates itself.
+
+    `instance` names this process only, and its successor after a restart: a part of what brokers know it by.
+    """
 
     bootstrap: str
     security: Security | None = None
@@ -66,13 +69,19 @@ class KafkaOptions:
     topics: TopicNames = field(default_factory=TopicNames)
     partitions: int = 6
     replication: int = 1
+    instance: str | None = None
+
+    @property
+    def client_name(self) -> str:
+        """The client id that brokers see and log."""
+        return self.client_id if self.instance is None else f"{self.client_id}-{self.instance}"
 
     def client_arguments(self) -> dict[str, Any]:
         """What every aiokafka client is given."""
         secured = self.security.client_arguments() if self.security else {}
         return {
             "bootstrap_servers": [server.strip() for server in self.bootstrap.split(",")],
-            "client_id": self.client_id,
+            "client_id": self.client_name,
             "request_timeout_ms": CONNECT_TIMEOUT_MS,
             **secured,
         }

@@ -24,6 +24,7 @@ from contracts.topics import Topic
 from infra.kafka.consumer import PatientConsumer, Tuning
 from infra.kafka.log import LogRecord
 from infra.kafka.options import KafkaOptions
+from infra.kafka.predecessor import dismiss_predecessor
 from infra.kafka.turn import Turn, Work
 
 Places = Mapping[tuple[str, int], int]
@@ -80,6 +81,7 @@ class GroupMember:
         """Joins the group. Raises: BrokerUnavailable when the broker is down or lacks the topics; try again then."""
         self._over.clear()
         try:
+            await dismiss_predecessor(self._options, self.group)
             await self.app.start()
         except (KafkaError, TimeoutError, OSError) as error:
             await self.stop()

@@ -1,0 +1,71 @@
+"""A process that was killed leaves a member behind: its successor does not wait until that one's session ends."""
+
+from dataclasses import replace
+
+from aiokafka import AIOKafkaConsumer
+
+from contracts.topics import USAGE
+from infra.kafka.options import KafkaOptions
+from infra.kafka.predecessor import dismiss_predecessor
+from infra.kafka.producer import Producer
+from infra.kafka.subscriber import Tuning
+from tests.consumers.runtime.conftest import Build, Collector, Committed
+from tests.consumers.runtime.test_groups import publish
+from tests.support.eventually import eventually
+from tests.support.kafka import running
+
+LONG_MS = 60_000
+
+
+async def leave_a_dead_member(options: KafkaOptions, group: str) -> None:
+    """A member of the group that is gone without a word, with a session of a minute."""
+    consumer = AIOKafkaConsumer(
+        options.name(USAGE),
+        group_id=options.group(group),
+        session_timeout_ms=LONG_MS,
+        rebalance_timeout_ms=LONG_MS,
+        **options.client_arguments(),
+    )
+    await consumer.start()
+    assert consumer.assignment()
+    consumer._coordinator._group_instance_id = "says nothing when it leaves"
+    await consumer.stop()
+
+
+async def test_the_successor_of_a_killed_process_has_its_partitions_at_once(
+    build: Build, producer: Producer, kafka: KafkaOptions, group: str
+) -> None:
+    named = replace(kafka, instance="credits-1")
+    await leave_a_dead_member(named, group)
+    sent = await publish(producer, range(300))
+    handled = Collector()
+    async with running(build(handler=handled, kafka=named)):
+        await eventually(lambda: set(handled.ids) == sent, within_s=5)
+
+
+async def test_members_of_other_names_are_left_alone(kafka: KafkaOptions, group: str) -> None:
+    await leave_a_dead_member(replace(kafka, instance="credits-1"), group)
+    assert await dismiss_predecessor(kafka, group) == 0
+    assert await dismiss_predecessor(replace(kafka, instance="credits-2"), group) == 0
+    assert await dismiss_predecessor(replace(kafka, instance="credits-1"), group) == 1
+    assert await dismiss_predecessor(replace(kafka, instance="credits-1"), group) == 0
+
+
+async def test_a_predecessor_that_is_alive_after_all_joins_again(
+    build: Build, producer: Producer, kafka: KafkaOptions, committed: Committed
+) -> None:
+    named, first, second = replace(kafka, instance="credits-1"), Collector(), Collector()
+    quick = Tuning(heartbeat_interval_ms=200)
+    async with running(build(handler=first, kafka=named, tuning=quick)):
+        sent = await publish(producer, range(300))
+        await eventually(lambda: set(first.ids) == sent)
+        async with running(build(handler=second, kafka=named, tuning=quick)):
+
+            async def both_have_some() -> bool:
+                await publish(producer, range(300, 400))
+                return set(second.ids) != set() and len(set(first.ids)) > len(sent)
+
+            await eventually(both_have_some, within_s=20, every_s=0.1)
+        sent |= await publish(producer, range(300, 400))
+        await eventually(lambda: set(first.ids) | set(second.ids) == sent)
+    assert await committed() >= 500
