@@ -5,6 +5,7 @@ Exit code 0 when nothing was lost or doubled and the books balance; 1 otherwise,
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import random
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.telemetry.logs import configure_logs
+from tests.faults.disks import small_disks, why_not
 from tests.faults.driver import Limits, long_form
 from tests.faults.mutants import MUTANTS
 from tests.faults.scenario import hunt
@@ -34,16 +36,19 @@ def say(line: str) -> None:
 
 
 async def _run(arguments: argparse.Namespace, home: Path) -> tuple[dict[str, Any], bool]:
-    if arguments.scenario and SCENARIOS[arguments.scenario].own_world:
-        return await SCENARIOS[arguments.scenario].in_own_world(home, arguments.seed)
     async with start_world(home) as world:
         if arguments.mutant:
             is_caught = await hunt(world, arguments.mutant, arguments.seed, say)
             return {"mutant": arguments.mutant, "caught": is_caught, "seed": arguments.seed}, not is_caught
         if arguments.scenario:
-            return await SCENARIOS[arguments.scenario].in_world(world, arguments.seed)
+            return await SCENARIOS[arguments.scenario](world, arguments.seed)
         limits = Limits(arguments.kills, arguments.seconds, arguments.session_ms or None)
-        result = await long_form(world, arguments.seed, limits, say)
+        async with contextlib.AsyncExitStack() as stack:
+            if why := why_not():
+                say(f"no full disks: {why}")
+            else:
+                world.disks = await stack.enter_async_context(small_disks(world.engines))
+            result = await long_form(world, arguments.seed, limits, say)
         return result, good(result)
 
 

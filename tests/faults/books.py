@@ -29,6 +29,8 @@ READERS: Final[dict[str, tuple[Topic, ...]]] = {
     "aihub.audit": (topics.AUTH,),
     "aihub.deadletters": (topics.DEAD_LETTERS,),
 }
+PARKED: Final = ("identity_conflict", "unreadable_record", "invalid_record")
+"""Reasons that the load and the poison give; an outage must be none."""
 
 _CHARGES = (
     "SELECT organization_id, event_id, count(*) AS n FROM ledger_transactions WHERE event_source = $1 GROUP BY 1, 2"
@@ -148,8 +150,9 @@ async def _trails(
     connection: asyncpg.Connection, record: Record, poison: set[tuple[str, int, int]], verdict: Verdict
 ) -> None:
     """Every conflict and every poisonous record is parked once, every log-in is in the trail once."""
-    rows = await connection.fetch("SELECT consumer, topic, partition_no, offset_no FROM dead_letters")
+    rows = await connection.fetch("SELECT consumer, topic, partition_no, offset_no, reason FROM dead_letters")
     parked = Counter((row[0], (row[1], row[2], row[3])) for row in rows)
+    verdict.wrong += [f"{row[0]} parked {row[1]}/{row[2]}/{row[3]}: {row[4]}" for row in rows if row[4] not in PARKED]
     wanted = {(place.topic, place.partition, place.offset) for place in record.conflicts} | poison
     verdict.lost += [f"dead letter of {place} is missing" for place in sorted(wanted) if not parked[CREDITS, place]]
     trail = await connection.fetch(

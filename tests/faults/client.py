@@ -135,6 +135,7 @@ class Client:
                     refused = [result for result in results if result["status"] == "rejected"]
                     if not refused:
                         return results
+                    self.record.count("refused")
                     if wrong := [one for one in refused if one["code"] not in RETRIED]:
                         raise AssertionError(f"the API refused {wrong[0]}")
                 elif status not in (429, 503):

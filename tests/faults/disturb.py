@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
-
-import asyncpg
 
 from contracts import topics
 from contracts.errors import Unavailable
 from infra.app.reach import direct_hub
+from tests.faults import refusals
+from tests.faults.healing import AFTERWARDS
+from tests.faults.refusals import as_admin
 from tests.faults.run import Run
 
 Disturbance = Callable[[Run, random.Random], Awaitable[None]]
@@ -44,33 +45,8 @@ async def rebalance_storm(run: Run, chance: random.Random) -> None:
 async def backends_killed(run: Run, _chance: random.Random) -> None:
     """Every session of the database is ended, three times in a row."""
     for _ in range(3):
-        await _as_admin(run, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", run.hub.name)
+        await as_admin(run, refusals.END_SESSIONS, run.hub.name)
         await asyncio.sleep(0.2)
-
-
-async def connections_taken(run: Run, _chance: random.Random) -> None:
-    """The database takes no new connection for two seconds, and half of those that it has are ended."""
-    async with run.world.one_engine:
-        await _as_admin(run, f"ALTER DATABASE {run.hub.name} CONNECTION LIMIT 1")
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid % 2 = 0"
-        await _as_admin(run, ended, run.hub.name)
-        await asyncio.sleep(2)
-        while not await _as_admin(run, f"ALTER DATABASE {run.hub.name} CONNECTION LIMIT -1"):
-            await asyncio.sleep(0.5)
-
-
-async def _as_admin(run: Run, sql: str, *values: str) -> bool:
-    """Whether the server did it: it may be away itself."""
-    try:
-        async with asyncio.timeout(10):
-            admin = await asyncpg.connect(run.world.engines.postgres_dsn)
-            try:
-                await admin.execute(sql, *values)
-            finally:
-                await admin.close()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        return False
-    return True
 
 
 async def clickhouse_hangs(run: Run, chance: random.Random) -> None:
@@ -79,7 +55,7 @@ async def clickhouse_hangs(run: Run, chance: random.Random) -> None:
         front = run.world.front
         if front is not None:
             front.signal(signal.SIGSTOP)
-            await asyncio.sleep(chance.uniform(2, 5))
+            await asyncio.sleep(chance.uniform(2, 8))
             front.signal(signal.SIGCONT)
 
 
@@ -92,17 +68,34 @@ async def poison(run: Run, chance: random.Random) -> None:
             run.poison += [(topics.USAGE.name, placed.partition, offset) for offset in placed.offsets]
 
 
+async def each(run: Run, disturbances: Mapping[str, Disturbance], chance: random.Random) -> None:
+    """One after another; each is healed when an event that was accepted afterwards has arrived everywhere."""
+    for name, disturbance in disturbances.items():
+        run.faults[name] += 1
+        await disturbance(run, chance)
+        await run.heal(run.healing.wound(AFTERWARDS))
+
+
 DISTURBANCES: Final[dict[str, Disturbance]] = {
     "rebalance storm": rebalance_storm,
     "backends killed": backends_killed,
-    "connection limit": connections_taken,
+    "connection limit": refusals.connections_taken,
+    "serialisation storm": refusals.serialisation_storm,
     "ClickHouse hangs": clickhouse_hangs,
     "poison": poison,
 }
+FULL_DISKS: Final[dict[str, Disturbance]] = {
+    "Kafka's disk full": refusals.kafka_disk_full,
+    "PostgreSQL's disk full": refusals.postgres_disk_full,
+}
+"""Where the engines have disks of their own (`World.disks`)."""
 EVERY_S: Final[dict[str, tuple[float, float]]] = {
     "rebalance storm": (6, 15),
     "backends killed": (5, 15),
     "connection limit": (15, 30),
+    "serialisation storm": (15, 30),
     "ClickHouse hangs": (15, 30),
     "poison": (4, 12),
+    "Kafka's disk full": (30, 60),
+    "PostgreSQL's disk full": (20, 40),
 }

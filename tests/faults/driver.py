@@ -61,7 +61,8 @@ class Driver:
     async def drive(self) -> None:
         """Returns when enough were killed, or the time is over."""
         reapers = [self._reap_role(role) for role in ROLES] + [self._reap_engine(engine) for engine in ENGINES]
-        others = [self._disturb(name, every) for name, every in disturb.EVERY_S.items()]
+        disturbances = disturb.DISTURBANCES | (disturb.FULL_DISKS if self.run.world.disks else {})
+        others = [self._disturb(name, work) for name, work in disturbances.items()]
         async with asyncio.TaskGroup() as tasks:
             for work in (*reapers, *others, self._report()):
                 tasks.create_task(work)
@@ -141,11 +142,11 @@ class Driver:
             for task in waiting:
                 task.cancel()
 
-    async def _disturb(self, name: str, every: tuple[float, float]) -> None:
+    async def _disturb(self, name: str, work: disturb.Disturbance) -> None:
         chance = self._chance(name)
-        while await self._lived(chance.uniform(*every)):
+        while await self._lived(chance.uniform(*disturb.EVERY_S[name])):
             self.run.faults[name] += 1
-            await disturb.DISTURBANCES[name](self.run, chance)
+            await work(self.run, chance)
 
     async def _report(self) -> None:
         began, said = time.monotonic(), 0
@@ -167,7 +168,7 @@ async def long_form(world: World, seed: int, limits: Limits, say: Callable[[str]
     say(f"seed {seed}")
     hub = await install(world, session_ms=limits.session_ms)
     async with under_load(world, hub, seed, Mix(requests_s=10)) as run:
-        await asyncio.sleep(1)
+        await run.accept(20)
         began = time.monotonic()
         hub.minds_expected = False
         await Driver(run, seed, limits, say).drive()

@@ -19,6 +19,8 @@ from tests.faults.world import Installation
 
 POLL_S: Final = 0.15
 EVERYWHERE: Final = frozenset({"ledger", "analytics", "webhook"})
+AFTERWARDS: Final = "afterwards"
+"""What a disturbance leaves behind, from its end on."""
 FELT: Final[dict[str, frozenset[str]]] = {
     "api": frozenset(),
     "credits": frozenset({"ledger"}),
@@ -29,6 +31,7 @@ FELT: Final[dict[str, frozenset[str]]] = {
     "kafka": EVERYWHERE,
     "postgres": frozenset({"ledger", "webhook"}),
     "clickhouse": frozenset({"analytics"}),
+    AFTERWARDS: EVERYWHERE,
 }
 """Where a fault of a role or engine is felt; the API's until the next 202. Others are not felt by events."""
 

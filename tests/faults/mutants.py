@@ -298,7 +298,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "memory_only_dedup": Mutant(
         "analytics", "remembers identities in memory only", _memory_only_dedup,
-        Plan("analytics", "analytics_before_identities", 8, after_s=4.0), "analytics has",
+        Plan("analytics", "analytics_before_identities", 8, after=160), "analytics has",
     ),
     "body_hash_ignored": Mutant(
         "credits", "takes another body for a duplicate", _body_hash_ignored,

@@ -8,7 +8,8 @@ class Plan:
     """`role` dies at `point` when it comes there for the `nth` time (no point: it lives).
 
     `outage` kills an engine for a moment; `late` starts the role after the first load; `stale_lease` stops a
-    dispatcher between sending and writing its result until another has taken its lease; `after_s`: load after that.
+    dispatcher between sending and writing its result until another has taken its lease; `after`: so many events are
+    still accepted after that.
     """
 
     role: str
@@ -19,4 +20,4 @@ class Plan:
     stale_lease: bool = False
     conflicts: float = 0.2
     duplicates: float = 0.5
-    after_s: float = 2.0
+    after: int = 80

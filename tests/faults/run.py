@@ -11,9 +11,10 @@ from typing import Any, Final
 from infra.app.roles import ROLES
 from tests.faults.books import Verdict, judge
 from tests.faults.client import Client, Mix, Record
-from tests.faults.healing import Healing, Wound
+from tests.faults.healing import AFTERWARDS, Healing, Wound
 from tests.faults.receiver import Receiver, subscribe
 from tests.faults.world import ENGINES, Installation, World
+from tests.support.eventually import eventually
 
 CONVERGE_S: Final = 120.0
 HEAL_S: Final = 60.0
@@ -21,7 +22,10 @@ HEAL_S: Final = 60.0
 
 @dataclass
 class Run:
-    """What faults are done to: the hub, its load and its receiver. `kills` and `faults` count what was done."""
+    """What faults are done to: the hub, its load and its receiver. `kills` and `faults` count what was done.
+
+    `felt` counts refusals that were met by the hub.
+    """
 
     world: World
     hub: Installation
@@ -30,6 +34,7 @@ class Run:
     healing: Healing
     kills: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    felt: Counter[str] = field(default_factory=Counter)
     poison: list[tuple[str, int, int]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     load: asyncio.Task[None] | None = None
@@ -37,6 +42,11 @@ class Run:
     @property
     def record(self) -> Record:
         return self.client.record
+
+    async def accept(self, events: int, within_s: float = HEAL_S) -> None:
+        """Waits until so many more events are accepted."""
+        wanted = len(self.record.accepted) + events
+        await eventually(lambda: len(self.record.accepted) >= wanted, within_s=within_s)
 
     async def kill_role(self, role: str, *, point: str | None = None, nth: int = 1) -> Wound:
         """kill -9 of a role, back at once (with a point armed, if so wanted)."""
@@ -110,9 +120,12 @@ class Run:
             "seed": seed,
             "wrong": len(verdict.wrong),
             "heal_by_target": {
-                name: _percentiles(found) for name in (*ROLES, *ENGINES) if (found := self.healing.seconds(name))
+                name: _percentiles(found)
+                for name in (*ROLES, *ENGINES, AFTERWARDS)
+                if (found := self.healing.seconds(name))
             },
             "other_faults": dict(self.faults),
+            "felt": dict(self.felt),
             "conflicts_refused": len(self.record.conflicts),
             "requests": self.record.requests,
             "answers": dict(sorted(self.record.answers.items())),

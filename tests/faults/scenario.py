@@ -22,6 +22,9 @@ SESSION_MS: Final = 3_000
 CONVERGE_S: Final = 40.0
 REACHED_S: Final = 40.0
 DOWN_S: Final = 1.5
+"""How long an outage lasts."""
+EARLY, LATE = 40, 80
+"""Events before an outage, and before a role that is late."""
 
 
 async def carry_out(world: World, plan: Plan, seed: int, mutant: str | None = None) -> tuple[Run, Verdict]:
@@ -34,7 +37,7 @@ async def carry_out(world: World, plan: Plan, seed: int, mutant: str | None = No
     mix = Mix(requests_s=10, batch=8, duplicates=plan.duplicates, conflicts=plan.conflicts)
     async with under_load(world, hub, seed, mix, roles=roles) as run:
         await _fault(run, plan)
-        await asyncio.sleep(plan.after_s)
+        await run.accept(plan.after)
         verdict = await run.end(CONVERGE_S if mutant is None else CONVERGE_S / 2)
         verdict.wrong += await _stale(run)
         return run, verdict
@@ -44,13 +47,13 @@ async def _fault(run: Run, plan: Plan) -> None:
     if plan.stale_lease:
         await stale_lease(run)
     elif plan.late:
-        await asyncio.sleep(2)
+        await run.accept(LATE)
         await run.hub.start(plan.role)
     elif plan.point is not None:
         await eventually(lambda: run.hub.deaths[plan.role], within_s=REACHED_S)
         run.kills[plan.role] += 1
     elif plan.outage is not None:
-        await asyncio.sleep(1)
+        await run.accept(EARLY)
         server = run.world.engines.postgres if plan.outage == "postgres" else run.world.engines.kafka
         await server.kill()
         run.kills[plan.outage] += 1
@@ -79,10 +82,10 @@ async def stale_lease(run: Run) -> None:
     await run.hub.start("deliveries")
     await asyncio.wait_for(again.wait(), 30)
     slow.signal(signal.SIGCONT)
-    await asyncio.sleep(1.5)
+    code = await slow.terminate()  # it writes down what it has before it ends
     release.set()
     run.faults["stale lease"] += 1
-    if (code := await slow.terminate()) != 0:
+    if code != 0:
         run.problems.append(f"the dispatcher that had slept ended with {code} after SIGTERM")
 
 

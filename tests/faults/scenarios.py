@@ -1,37 +1,29 @@
 """Scenarios with a name: one kind of fault each, bigger than a plan."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from infra.app.reach import direct_hub
 from infra.embedded.jars import kafka_jars
-from infra.embedded.kafka_cluster import start_cluster
+from infra.embedded.kafka_cluster import KafkaCluster, start_cluster
+from tests.faults import disturb, refusals
 from tests.faults.books import READERS, Verdict
 from tests.faults.client import Mix
+from tests.faults.disks import small_disks
+from tests.faults.healing import AFTERWARDS
 from tests.faults.run import Run, under_load
-from tests.faults.world import PARTITIONS, World, install, start_world
+from tests.faults.world import PARTITIONS, World, install
 
 SESSION_MS: Final = 3_000
 NODES: Final = 3
 
 Ended = tuple[dict[str, Any], bool]
-InWorld = Callable[[World, int], Awaitable[Ended]]
-InOwnWorld = Callable[[Path, int], Awaitable[Ended]]
-
-
-class Scenario(NamedTuple):
-    """`in_world` uses a world that is there; `in_own_world` makes one."""
-
-    in_world: Any
-    in_own_world: Any = None
-
-    @property
-    def own_world(self) -> bool:
-        return self.in_own_world is not None
+Scenario = Callable[[World, int], Awaitable[Ended]]
 
 
 def _ended(run: Run, verdict: Verdict, seed: int) -> Ended:
@@ -42,7 +34,7 @@ async def replay(world: World, seed: int) -> Ended:
     """Every group goes back to offset 0, and all that ever was is read again."""
     hub = await install(world, session_ms=SESSION_MS)
     async with under_load(world, hub, seed, Mix()) as run:
-        await asyncio.sleep(5)
+        await run.accept(200)
         first = await run.end()
         for role in ("credits", "analytics", "webhooks", "audit", "deadletters"):
             await run.terminate_role(role, again=False)
@@ -50,7 +42,6 @@ async def replay(world: World, seed: int) -> Ended:
         for role in ("credits", "analytics", "webhooks", "audit", "deadletters"):
             await run.hub.start(role)
         run.faults["replay from offset 0"] += 1
-        await asyncio.sleep(3)
         second = await run.end()
         second.lost += first.lost
         return _ended(run, second, seed)
@@ -77,40 +68,87 @@ async def drain(world: World, seed: int) -> Ended:
     hub = await install(world, session_ms=SESSION_MS)
     async with under_load(world, hub, seed, Mix(requests_s=30)) as run:
         for _ in range(2):
-            await asyncio.sleep(2)
+            await run.accept(200)
             await asyncio.gather(*(run.terminate_role(role) for role in list(hub.roles)))
             run.faults["terminated"] += 1
         verdict = await run.end()
         return _ended(run, verdict, seed)
 
 
-async def leader_lost(home: Path, seed: int) -> Ended:
-    """Three Kafka nodes, two of which acks=all waits for: each is killed in turn, then two at once."""
-    async with start_world(home) as world, start_cluster(home / "cluster", kafka_jars(), nodes=NODES) as cluster:
+@asynccontextmanager
+async def clustered(world: World, seed: int) -> AsyncIterator[tuple[Run, KafkaCluster]]:
+    """A run on three Kafka nodes, two of which acks=all waits for, in this world."""
+    alone = world.bootstrap, world.kafka_replication
+    async with start_cluster(world.home / f"cluster-{seed}", kafka_jars(), nodes=NODES) as cluster:
         world.bootstrap, world.kafka_replication = cluster.bootstrap, NODES
+        try:
+            hub = await install(world, session_ms=SESSION_MS)
+            async with under_load(world, hub, seed, Mix(requests_s=8)) as run:
+                await run.accept(40)
+                yield run, cluster
+        finally:
+            world.bootstrap, world.kafka_replication = alone
+
+
+async def too_few_replicas(world: World, seed: int) -> Ended:
+    """The topic wants as many replicas as there are nodes, and one is gone: reachable, but refusing."""
+    async with clustered(world, seed) as (run, cluster):
+        run.kills["kafka"] += 1
+        await refusals.too_few_replicas(run, cluster.nodes)
+        await run.heal(run.healing.wound(AFTERWARDS))
+        return _ended(run, await run.end(), seed)
+
+
+async def leader_lost(world: World, seed: int) -> Ended:
+    """Each of three Kafka nodes is killed in turn, then two at once."""
+    async with clustered(world, seed) as (run, cluster):
+        for node in cluster.nodes:
+            wound = run.healing.wound("kafka")
+            run.kills["kafka"] += 1
+            await node.kill()
+            await run.heal(wound)
+            await node.start()
+            await run.accept(60)
+        wound = run.healing.wound("kafka")
+        run.kills["kafka"] += 2
+        run.faults["one of three nodes"] += 1
+        await asyncio.gather(*(node.kill() for node in cluster.nodes[1:]))
+        await refusals.refuses(run, "one of three nodes", 2)
+        await asyncio.gather(*(node.start() for node in cluster.nodes[1:]))
+        await run.heal(wound, 90)
+        return _ended(run, await run.end(), seed)
+
+
+async def full_disks(world: World, seed: int) -> Ended:
+    """Kafka's disk is full, then PostgreSQL's; each time there is room again after a while. Needs root."""
+    async with small_disks(world.engines) as world.disks:
         hub = await install(world, session_ms=SESSION_MS)
         async with under_load(world, hub, seed, Mix(requests_s=8)) as run:
-            await asyncio.sleep(2)
-            for node in cluster.nodes:
-                wound = run.healing.wound("kafka")
-                run.kills["kafka"] += 1
-                await node.kill()
-                await run.heal(wound)
-                await node.start()
-                await asyncio.sleep(2)
-            wound = run.healing.wound("kafka")
-            run.kills["kafka"] += 2
-            run.faults["too few replicas"] += 1
-            await asyncio.gather(*(node.kill() for node in cluster.nodes[1:]))
-            await asyncio.sleep(6)
-            await asyncio.gather(*(node.start() for node in cluster.nodes[1:]))
-            await run.heal(wound, 90)
+            await run.accept(40)
+            await disturb.each(run, disturb.FULL_DISKS, random.Random(seed))
             verdict = await run.end()
             return _ended(run, verdict, seed)
 
 
+def only(name: str) -> Scenario:
+    """One kind of disturbance, three times."""
+
+    async def scenario(world: World, seed: int) -> Ended:
+        hub, chance = await install(world, session_ms=SESSION_MS), random.Random(seed)
+        async with under_load(world, hub, seed, Mix(requests_s=8)) as run:
+            await run.accept(40)
+            for _ in range(3):
+                await disturb.each(run, {name: disturb.DISTURBANCES[name]}, chance)
+            return _ended(run, await run.end(), seed)
+
+    return scenario
+
+
 SCENARIOS: Final[dict[str, Scenario]] = {
-    "replay": Scenario(replay),
-    "drain": Scenario(drain),
-    "leader_lost": Scenario(None, leader_lost),
+    "replay": replay,
+    "drain": drain,
+    "full_disks": full_disks,
+    "too_few_replicas": too_few_replicas,
+    "leader_lost": leader_lost,
+    **{name: only(name) for name in disturb.DISTURBANCES},
 }

@@ -14,6 +14,6 @@ async def test_a_conflict_and_a_duplicate_of_an_earlier_stretch_are_not_mistaken
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.ops.reconcile.CHUNK", 25)
-    run, verdict = await carry_out(world, Plan("credits", conflicts=0.8, duplicates=0.8, after_s=5.0), SEED)
+    run, verdict = await carry_out(world, Plan("credits", conflicts=0.8, duplicates=0.8, after=200), SEED)
     assert len(run.record.conflicts) > 5
     assert verdict.lines() == []

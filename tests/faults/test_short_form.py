@@ -1,24 +1,51 @@
-"""The short form of `make faults`: every role and engine is killed once under load."""
+"""The short form of `make faults`: every role and engine is killed once under load, every other fault is done once."""
 
 import json
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.app.roles import ROLES
+from tests.faults.disks import why_not
+from tests.faults.disturb import DISTURBANCES, FULL_DISKS
+from tests.faults.refusals import STORMS
+from tests.faults.scenarios import full_disks, too_few_replicas
 from tests.faults.short import short_form
-from tests.faults.world import ENGINES
+from tests.faults.world import ENGINES, World
 
 SEED = 20261123
+REFUSALS = ("connection limit", *(said for _, _, said in STORMS))
 
 
-@pytest.mark.timeout(300)
-async def test_killing_every_role_and_engine_under_load_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    result = await short_form(tmp_path, SEED)
+def expect_nothing_lost(result: dict[str, Any]) -> None:
     print(json.dumps(result, indent=2))
     assert result["problems"] == []
     assert (result["lost"], result["doubled"], result["wrong"]) == (0, 0, 0)
     assert result["reconcile_clean"]
+    assert result["events_accepted"] > 0
+
+
+@pytest.mark.timeout(300)
+async def test_every_fault_done_once_under_load_loses_and_doubles_nothing(world: World) -> None:
+    result = await short_form(world, SEED)
+    expect_nothing_lost(result)
     assert set(result["kills"]) == {*ROLES, *ENGINES}
     assert all(result["kills"].values())
-    assert result["events_accepted"] > 0
+    assert set(result["other_faults"]) == set(DISTURBANCES)
+    assert set(result["felt"]) == set(REFUSALS)
+    assert all(result["felt"].values())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(bool(why_not()), reason=why_not() or "disks can be filled")
+async def test_full_disks_of_kafka_and_of_postgres_lose_and_double_nothing(world: World) -> None:
+    result, _ = await full_disks(world, SEED)
+    expect_nothing_lost(result)
+    assert result["felt"] == dict.fromkeys(FULL_DISKS, 1)
+
+
+@pytest.mark.timeout(300)
+async def test_a_cluster_with_too_few_replicas_refuses_and_nothing_is_lost_or_doubled(world: World) -> None:
+    result, _ = await too_few_replicas(world, SEED)
+    expect_nothing_lost(result)
+    assert result["felt"] == {"too few replicas": 1}

@@ -19,6 +19,7 @@ from infra.embedded.engines import EmbeddedOptions, Engines, start_engines
 from infra.embedded.ports import free_ports
 from infra.http.hub_client import HubClient
 from infra.settings import Settings, load_settings
+from tests.faults.disks import Disk
 from tests.faults.processes import Child, Nursery, Patch, nursery
 from tests.support.eventually import eventually
 
@@ -32,7 +33,10 @@ _numbers = itertools.count(1)
 
 @dataclass
 class World:
-    """Running engines and a nursery; `bootstrap` is another cluster's when a scenario has one."""
+    """Running engines and a nursery; `bootstrap` is another cluster's when a scenario has one.
+
+    `disks` are those that can be filled, by engine (see `small_disks`).
+    """
 
     engines: Engines
     nursery: Nursery
@@ -41,6 +45,7 @@ class World:
     bootstrap: str = ""
     front: Child | None = None
     kafka_replication: int = 1
+    disks: dict[str, Disk] = field(default_factory=dict)
     one_engine: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def start_clickhouse(self) -> None:
