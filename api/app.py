@@ -21,6 +21,7 @@ from api.events.routes import routes as events
 from api.factors.routes import routes as factors
 from api.health.routes import routes as health
 from api.organizations.routes import routes as organizations
+from api.privacy.routes import routes as privacy
 from api.reconcile.routes import routes as reconcile
 from api.webhooks.routes import routes as webhooks
 from infra.passwords import Passwords
@@ -34,6 +35,7 @@ RESOURCES: tuple[Resource, ...] = (
     organizations,
     audit,
     factors,
+    privacy,
     reconcile,
     health,
     documents,

@@ -16,6 +16,7 @@ BY_NATURE = {
     "/v1/keys/{key_id}/revoke": "revoking again changes nothing",
     "/v1/admin/dead-letters/{letter_id}/drop": "dropping again changes nothing",
     "/v1/audit/verify": "reads",
+    "/v1/users/me/data/erase": "who was erased can ask for nothing more",
     "/v1/audit/verify-all": "reads",
     "/v1/auth/mfa/totp": "its answer is a secret, which is kept nowhere in clear; again is a fresh one",
     "/v1/auth/mfa/totp/confirm": "a code is good once",
