@@ -129,7 +129,8 @@ def _body(name: str, envelope: Envelope, data: dict[str, Any]) -> bytes:
 
 def _fields(data: EventData) -> dict[str, Any]:
     free = data.model_extra or {}
-    fields = data.model_dump(mode="json", exclude_none=True, exclude=set(free))
+    # From where a person acted is theirs: it stands in the trail, and is sealed there.
+    fields = data.model_dump(mode="json", exclude_none=True, exclude={*free, "address"})
     return {**fields, "properties": free} if free else fields
 
 

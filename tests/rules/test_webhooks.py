@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from contracts import catalog
 from contracts.envelope import Envelope
+from contracts.events.auth import UserLoggedInV1
 from contracts.events.base import EventData
 from contracts.events.ledger import GrantBookedV1
 from contracts.events.usage import UsageRecordedV1
@@ -100,3 +101,11 @@ def test_a_body_beyond_256_kib_is_sent_thin() -> None:
         "event": {"id": "evt_1", "source": "urn:x", "type": "usage.recorded.v1", "organization": "org_1"},
         "thin": True,
     }
+
+
+def test_from_where_a_person_acted_is_told_to_nobody() -> None:
+    data = UserLoggedInV1(user_id="user_1", actor="user_1", address="192.0.2.7")
+    envelope = catalog.state(data, event_id="e", source="/hub/auth", organization="org_1", now=NOW)
+    body = webhooks.payload("user.login", envelope, data)
+    assert "user_1" in body
+    assert "192.0.2.7" not in body
