@@ -13,7 +13,18 @@ from benchmarks.world import start_world
 from infra.app.loop import run
 from infra.telemetry.logs import configure_logs
 
-GROUPS: Final = ("ingest", "single", "ledger", "analytics", "webhooks", "flood", "latency", "memory", "growth")
+GROUPS: Final = (
+    "ingest",
+    "single",
+    "ledger",
+    "analytics",
+    "webhooks",
+    "flood",
+    "catch_up",
+    "latency",
+    "memory",
+    "growth",
+)
 GROUP_S: Final = 150.0
 """No group takes longer in a normal run."""
 ONLY_FULL: Final = ("growth",)
