@@ -90,13 +90,25 @@ class ConsumerApp(Generic[R]):
     async def _joined(self, stop: asyncio.Event) -> bool:
         while not stop.is_set():
             try:
-                await self._member.start()
+                if await self._started(stop):
+                    self._pauses = 0
+                    return True
             except BrokerUnavailable as error:
                 await self._pause(error)
-            else:
-                self._pauses = 0
-                return True
         return False
+
+    async def _started(self, stop: asyncio.Event) -> bool:
+        """Whether it has joined before `stop`: that may take as long as the session of a member that is gone."""
+        starting, stopping = asyncio.create_task(self._member.start()), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            starting.cancel()
+            stopping.cancel()
+            await asyncio.wait({starting, stopping})
+        if not starting.cancelled():
+            starting.result()
+        return not starting.cancelled()
 
     async def _consumed_until(self, stop: asyncio.Event) -> None:
         reports = asyncio.create_task(self._report())

@@ -87,13 +87,13 @@ class GroupMember:
             await self.stop()
             raise BrokerUnavailable(f"{self.group} cannot join its group ({type(error).__name__})") from error
         except BaseException:
-            await self.stop()
+            await self.stop(drain_s=0)
             raise
 
-    async def stop(self) -> None:
+    async def stop(self, drain_s: float | None = None) -> None:
         """Lets the batch at work end (for `drain_ms`), leaves the group and closes; bounded, whatever is down."""
         self._over.set()
-        drain_s = self.tuning.drain_ms / 1000
+        drain_s = self.tuning.drain_ms / 1000 if drain_s is None else drain_s
         with contextlib.suppress(KafkaError, TimeoutError, OSError):
             async with asyncio.timeout(drain_s + 2):
                 await self._turn.end(drain_s)

@@ -1,10 +1,12 @@
 """A process that was killed leaves a member behind: its successor does not wait until that one's session ends."""
 
+import asyncio
 from dataclasses import replace
 
 from aiokafka import AIOKafkaConsumer
 
 from contracts.topics import USAGE
+from infra.kafka.admin import admin_client
 from infra.kafka.options import KafkaOptions
 from infra.kafka.predecessor import dismiss_predecessor
 from infra.kafka.producer import Producer
@@ -41,6 +43,24 @@ async def test_the_successor_of_a_killed_process_has_its_partitions_at_once(
     handled = Collector()
     async with running(build(handler=handled, kafka=named)):
         await eventually(lambda: set(handled.ids) == sent, within_s=5)
+
+
+async def test_a_stop_does_not_wait_until_the_session_of_a_dead_member_has_ended(
+    build: Build, kafka: KafkaOptions, group: str
+) -> None:
+    await leave_a_dead_member(kafka, group)
+    stop = asyncio.Event()
+    role = asyncio.create_task(build(Collector()).run(stop))
+    async with admin_client(kafka) as client:
+
+        async def joins() -> bool:
+            (answer,) = await client.describe_consumer_groups([kafka.group(group)])
+            return bool(answer.groups[0][2] == "PreparingRebalance")
+
+        await eventually(joins)
+    stop.set()
+    async with asyncio.timeout(8):
+        await role
 
 
 async def test_members_of_other_names_are_left_alone(kafka: KafkaOptions, group: str) -> None:
