@@ -75,6 +75,16 @@ async def drain(world: World, seed: int) -> Ended:
         return _ended(run, verdict, seed)
 
 
+async def successors(world: World, seed: int) -> Ended:
+    """Consumers are killed, with the product's own session of 10 s: their successors must not wait for its end."""
+    hub = await install(world)
+    async with under_load(world, hub, seed, Mix(requests_s=8)) as run:
+        await run.accept(40)
+        for role in 4 * ("credits", "analytics", "webhooks"):
+            await run.heal(await run.kill_role(role))
+        return _ended(run, await run.end(), seed)
+
+
 @asynccontextmanager
 async def clustered(world: World, seed: int) -> AsyncIterator[tuple[Run, KafkaCluster]]:
     """A run on three Kafka nodes, two of which acks=all waits for, in this world."""
@@ -147,6 +157,7 @@ def only(name: str) -> Scenario:
 SCENARIOS: Final[dict[str, Scenario]] = {
     "replay": replay,
     "drain": drain,
+    "successors": successors,
     "full_disks": full_disks,
     "too_few_replicas": too_few_replicas,
     "leader_lost": leader_lost,
