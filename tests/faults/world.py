@@ -18,6 +18,7 @@ from infra.app.roles import ROLES
 from infra.embedded.engines import EmbeddedOptions, Engines, start_engines
 from infra.embedded.ports import free_ports
 from infra.http.hub_client import HubClient
+from infra.postgres.tenancy import ROLE as TENANT
 from infra.settings import Settings, load_settings
 from tests.faults.disks import Disk
 from tests.faults.processes import Child, Nursery, Patch, nursery
@@ -65,9 +66,12 @@ class World:
         return True
 
     async def database(self, name: str) -> str:
-        """The DSN of a new, empty database, whose owner is no superuser: limits hold for it."""
+        """The DSN of a new, empty database, whose owner is no superuser and creates no roles: limits hold for it."""
         admin = await asyncpg.connect(self.engines.postgres_dsn)
         await admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{name}'")
+        if not await admin.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", TENANT):
+            await admin.execute(f"CREATE ROLE {TENANT} NOLOGIN NOINHERIT")
+        await admin.execute(f"GRANT {TENANT} TO {name}")
         await admin.execute(f"CREATE DATABASE {name} OWNER {name}")
         await admin.close()
         return f"postgresql://{name}:{name}@127.0.0.1:{self.engines.postgres.port}/{name}"

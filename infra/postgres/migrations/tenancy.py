@@ -14,10 +14,15 @@ CURRENT: Final = "current_setting('aihub.organization', true)"
 
 
 def create_role() -> None:
-    """Makes the role once for all databases of the server; two migrations at once are fine."""
+    """Makes the role once for all databases of the server; two migrations at once are fine.
+
+    An owner that may not create roles needs it made and granted beforehand.
+    """
     op.execute(f"""
         DO $$ BEGIN
-            CREATE ROLE {ROLE} NOLOGIN NOINHERIT;
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN
+                CREATE ROLE {ROLE} NOLOGIN NOINHERIT;
+            END IF;
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
         END $$
     """)
