@@ -15,6 +15,8 @@ from contracts.errors import ConfigError
 KEY_PREFIX: Final = "aihub_live_"
 SERVICE_PREFIX: Final = "aihub_svc_"
 """Of service credentials, which may speak for a user (`X-User-ID`)."""
+SEALED: Final = "sealed:"
+"""What stands before text that is sealed."""
 
 
 class Sealer:
@@ -43,6 +45,17 @@ class Sealer:
             return key.decrypt(sealed[5:17], sealed[17:], purpose.encode())
         except InvalidTag:
             raise ConfigError(f"A stored secret for {purpose} does not open: it was changed or moved") from None
+
+    def seal_text(self, text: str, purpose: str) -> str:
+        """The same for text, as text: `sealed:` and base64."""
+        return SEALED + base64.urlsafe_b64encode(self.seal(text.encode(), purpose)).decode().rstrip("=")
+
+    def open_text(self, text: str, purpose: str) -> str:
+        """The text; what was never sealed comes back as it is. Raises: ConfigError, as `open` does."""
+        if not text.startswith(SEALED):
+            return text
+        body = text.removeprefix(SEALED)
+        return self.open(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), purpose).decode()
 
     def is_current(self, sealed: bytes) -> bool:
         """Whether it is under the present secret; others are to be sealed anew."""

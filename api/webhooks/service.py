@@ -60,7 +60,7 @@ async def create_endpoint(deps: Deps, who: Principal, wanted: EndpointIn) -> End
     async with deps.database.transaction() as tx:
         if await store.count_endpoints(tx, who.organization_id) >= MAX_ENDPOINTS:
             raise Conflict(f"This organization has {MAX_ENDPOINTS} endpoints already; delete one first.")
-        await store.save_endpoint(tx, row, secret)
+        await store.save_endpoint(tx, row, deps.sealer.seal_text(secret, store.secret_purpose(row.id)))
     return EndpointWithSecret(**_endpoint(row).model_dump(), secret=secret)
 
 
@@ -123,7 +123,8 @@ async def rotate_secret(
     until = now + timedelta(hours=overlap_hours)
     async with deps.database.transaction() as tx:
         precondition.check(_endpoint(await _locked(tx, who, endpoint_id)))
-        await store.rotate_secret(tx, who.organization_id, endpoint_id, secret, until, now)
+        sealed = deps.sealer.seal_text(secret, store.secret_purpose(endpoint_id))
+        await store.rotate_secret(tx, who.organization_id, endpoint_id, sealed, until, now)
         row = _found(await store.find_endpoint(tx, who.organization_id, endpoint_id))
     return EndpointWithSecret(**_endpoint(row).model_dump(), secret=secret)
 

@@ -3,6 +3,7 @@
 import base64
 import hmac
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -10,8 +11,11 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from contracts import json_text
+from contracts.errors import ConfigError
 from contracts.rules.deliveries import Outcome, next_attempt, outcome_of, retry_after_s
+from infra.crypto import SEALED, Sealer
 from infra.http.sender import Reply
+from infra.postgres.webhooks_endpoints import secret_purpose
 from infra.postgres.webhooks_queue import Leased, Target
 from infra.postgres.webhooks_results import Result
 
@@ -23,6 +27,16 @@ VERSION: Final = "v1,"
 def message_name(message_id: UUID) -> str:
     """The id that subscribers see, the same on every attempt: `msg_` and 32 hexadecimal digits."""
     return MESSAGE_PREFIX + message_id.hex
+
+
+def opened(target: Target, sealer: Sealer | None) -> Target:
+    """The target with its secrets in clear. Raises: ConfigError when they were sealed under a secret that is lost."""
+    if sealer is None:
+        if any(secret.startswith(SEALED) for secret in target.secrets):
+            raise ConfigError("The endpoints' secrets are sealed: give the dispatcher the hub's secret.")
+        return target
+    purpose = secret_purpose(target.id)
+    return replace(target, secrets=tuple(sealer.open_text(secret, purpose) for secret in target.secrets))
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from consumers.webhooks.backlog import Backlog
-from consumers.webhooks.delivery import host_of, request_headers, result_of
+from consumers.webhooks.delivery import host_of, opened, request_headers, result_of
 from consumers.webhooks.gauge import measure_due
 from consumers.webhooks.incarnation import HEARTBEAT_S, Incarnation
 from consumers.webhooks.options import DispatcherOptions
@@ -177,7 +177,8 @@ class Dispatcher:
         at = asyncio.get_running_loop().time()
         stale = sorted(endpoint for endpoint in endpoints if self._read_at.get(endpoint, 0.0) < at - TARGET_AGE_S)
         if stale:
-            self._targets |= await queue.targets(tx, stale, self._clock.now())
+            found = await queue.targets(tx, stale, self._clock.now())
+            self._targets |= {name: opened(target, self._options.sealer) for name, target in found.items()}
             self._read_at |= dict.fromkeys(stale, at)
             for endpoint in stale:
                 self._recorder.watch(self._targets[endpoint])

@@ -66,7 +66,7 @@ async def _deadletters(hub: Hub, stop: asyncio.Event) -> None:
 
 
 async def _deliveries(hub: Hub, stop: asyncio.Event) -> None:
-    options = DispatcherOptions(name=hub.settings.instance or new_id("dispatcher"))
+    options = DispatcherOptions(name=hub.settings.instance or new_id("dispatcher"), sealer=hub.settings.sealer)
     async with Sender(AddressPolicy.allowing(hub.settings.webhook_allow)) as sender:
         await Dispatcher(hub.database, sender, hub.clock, options).run(stop)
 

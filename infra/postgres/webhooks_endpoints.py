@@ -34,8 +34,13 @@ class EndpointRow(NamedTuple):
 _COLUMNS = [endpoints.c[name] for name in EndpointRow._fields]
 
 
+def secret_purpose(endpoint_id: str) -> str:
+    """What an endpoint's secrets are sealed for: in another endpoint's row they do not open."""
+    return f"webhook_endpoints/{endpoint_id}"
+
+
 async def save_endpoint(tx: Tx, row: EndpointRow, secret: str) -> None:
-    """Makes the endpoint, with its first secret."""
+    """Makes the endpoint, with its first secret (sealed)."""
     values = {**row._asdict(), "secrets": [{"secret": secret, "until": None}], "breaker_trips": 0}
     await tx.execute(insert(endpoints).values(**values))
 
@@ -97,7 +102,7 @@ async def delete_endpoint(tx: Tx, organization: str, endpoint_id: str, now: date
 async def rotate_secret(
     tx: Tx, organization: str, endpoint_id: str, secret: str, old_until: datetime, now: datetime
 ) -> bool:
-    """Puts a new secret first; the present one signs too until `old_until`, at most four old ones are kept."""
+    """Puts a new secret (sealed) first; the present one signs too until `old_until`, at most four old ones are kept."""
     done = await tx.execute(
         text("""
             UPDATE webhook_endpoints SET updated_at = :now, secrets =

@@ -10,6 +10,7 @@ import pytest
 from api.deps import Deps
 from contracts.rules import webhooks as rules
 from infra.ids import new_id
+from infra.postgres.webhooks_endpoints import secret_purpose
 from tests.api.conftest import Api, an_api
 from tests.consumers.webhooks.world import dispatching, rows
 from tests.support.clock import FakeClock
@@ -27,6 +28,12 @@ async def hooks(deps: Deps, clock: FakeClock) -> AsyncIterator[Api]:
     allowing = replace(deps, options=replace(deps.options, webhook_allow=("127.0.0.0/8",)))
     async with an_api(allowing, clock) as opened:
         yield opened
+
+
+def _opened(api: Api, made: dict[str, Any], stored: dict[str, Any]) -> str:
+    """A stored secret in clear; it never stands in clear in the database."""
+    assert stored["secret"].startswith("sealed:")
+    return api.deps.sealer.open_text(stored["secret"], secret_purpose(made["id"]))
 
 
 async def _made(api: Api, **changes: Any) -> dict[str, Any]:
@@ -178,14 +185,14 @@ async def test_a_rotated_secret_is_new_and_the_old_one_signs_until_the_overlap_i
     rotated = (await hooks.post(f"{ENDPOINTS}/{made['id']}/rotate-secret", json={"overlap_hours": 24})).json()["data"]
     assert rotated["secret"] != made["secret"]
     (row,) = await rows(hooks.deps.database, "SELECT secrets FROM webhook_endpoints")
-    assert [(one["secret"], one["until"]) for one in row.secrets] == [
+    assert [(_opened(hooks, made, one), one["until"]) for one in row.secrets] == [
         (rotated["secret"], None),
         (made["secret"], "2026-11-24T12:00:00+00:00"),
     ]
     clock.advance(25 * 3600)
     last = (await hooks.post(f"{ENDPOINTS}/{made['id']}/rotate-secret", json={"overlap_hours": 0})).json()["data"]
     (row,) = await rows(hooks.deps.database, "SELECT secrets FROM webhook_endpoints")
-    assert [one["secret"] for one in row.secrets] == [last["secret"], rotated["secret"]]
+    assert [_opened(hooks, made, one) for one in row.secrets] == [last["secret"], rotated["secret"]]
 
 
 async def test_deliveries_are_listed_filtered_and_shown_with_every_attempt(hooks: Api, clock: FakeClock) -> None:
@@ -193,7 +200,7 @@ async def test_deliveries_are_listed_filtered_and_shown_with_every_attempt(hooks
         far_end.answer = status(500, {"X-A": "1"}, b"oops")
         made = await _made(hooks, url=far_end.url + "/hook")
         sent = (await hooks.post(f"{ENDPOINTS}/{made['id']}/test", json={"event_type": "credits.low"})).json()["data"]
-        async with dispatching(hooks.deps.database, clock):
+        async with dispatching(hooks.deps.database, clock, sealer=hooks.deps.sealer):
 
             async def tried() -> Any:
                 return (await hooks.get(DELIVERIES)).json()["data"][0]["attempts"] == 1

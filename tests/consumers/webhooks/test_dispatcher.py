@@ -13,10 +13,10 @@ from svix.webhooks import WebhookVerificationError as SvixVerificationError
 
 from consumers.webhooks.handlers import FanOut
 from contracts import catalog
-from contracts.errors import DatabaseUnavailable
+from contracts.errors import ConfigError, DatabaseUnavailable
 from contracts.rules.deliveries import RETRY_DELAYS_S
 from infra.clock import SystemClock
-from infra.crypto import new_webhook_secret
+from infra.crypto import Sealer, new_webhook_secret
 from infra.postgres import webhooks_endpoints as store
 from infra.postgres.database import Database
 from tests.consumers.webhooks.world import ORGANIZATION, batch, dispatching, fact, make_endpoint, rows, states
@@ -62,6 +62,22 @@ async def test_a_delivery_verifies_with_independent_libraries_and_with_both_secr
     assert json.loads(sent.body)["data"]["event"]["id"] == "e1"
     assert sent.headers["webhook-id"].startswith("msg_")
     assert (sent.headers["x-own"], sent.headers["content-type"]) == ("1", "application/json")
+
+
+async def test_secrets_that_are_sealed_at_rest_sign_and_open_in_their_own_row_only(
+    database: Database, far_end: FarEnd
+) -> None:
+    clock, secret, sealer = SystemClock(), new_webhook_secret(), Sealer(b"s" * 32)
+    endpoint = await make_endpoint(database, far_end.url, secret=secret, clock=clock)
+    sealed = sealer.seal_text(secret, store.secret_purpose(endpoint))
+    async with database.transaction() as tx:
+        assert await store.rotate_secret(tx, ORGANIZATION, endpoint, sealed, clock.now(), clock.now())
+    await _tell(database, clock, "e1")
+    async with dispatching(database, clock, sealer=sealer):
+        await eventually(lambda: far_end.received)
+    Webhook(secret).verify(far_end.received[0].body, far_end.received[0].headers)
+    with pytest.raises(ConfigError):
+        sealer.open_text(sealed, store.secret_purpose("we_other"))
 
 
 async def test_an_old_secret_signs_no_more_when_the_overlap_is_over(database: Database, far_end: FarEnd) -> None:
