@@ -58,7 +58,7 @@ class ReconcileDeps:
 async def reconcile(deps: ReconcileDeps, *, since_marks: bool = False, repair: bool = False) -> Reconciliation:
     """The verdict over everything that all consumers have committed; what lies beyond is counted as pending.
 
-    `since_marks` only reads what came after the last clean run (the sweeper's way); the laws are always checked.
+    `since_marks` only reads what came after the last clean run (the sweeper's way), of the log and of the ledger.
     `repair` re-drives what is missing: run it again afterwards to see that it arrived.
     Raises: Unavailable.
     """
@@ -69,7 +69,7 @@ async def reconcile(deps: ReconcileDeps, *, since_marks: bool = False, repair: b
         if await examine(deps.database, deps.clickhouse, stretch, result)
     ]
     found = await _settle(deps, suspects)
-    laws = await broken_laws(deps.database)
+    laws = await broken_laws(deps.database, deps.clock.now() if since_marks else None)
     result.differences = [difference for difference, _record in found] + laws
     if repair:
         result.repaired = await _repair(deps, found)
