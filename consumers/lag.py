@@ -1,13 +1,37 @@
 """How far behind a consumer is, and how old the oldest event that it has not processed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from infra.kafka.log import LogRecord
 from infra.kafka.subscriber import GroupMember
 from infra.telemetry.progress import Progress
 
 Place = tuple[str, int]
+
+
+class Span(NamedTuple):
+    """A batch's share of one partition: its first and its last record."""
+
+    first: LogRecord
+    last: LogRecord
+
+
+def spans(records: Sequence[LogRecord]) -> dict[Place, Span]:
+    """Where a batch begins and ends, by partition; each partition's records are in order."""
+    firsts: dict[Place, LogRecord] = {}
+    lasts: dict[Place, LogRecord] = {}
+    for record in records:
+        place = (record.topic.name, record.partition)
+        firsts.setdefault(place, record)
+        lasts[place] = record
+    return {place: Span(first, lasts[place]) for place, first in firsts.items()}
+
+
+def reached(batch: Mapping[Place, Span]) -> dict[Place, int]:
+    """What to commit for the batch: per partition, the offset behind its last record."""
+    return {place: last.offset + 1 for place, (_, last) in batch.items()}
 
 
 class Lag:
@@ -20,33 +44,26 @@ class Lag:
         self._reached: dict[Place, int] = {}
         self._oldest_ms: dict[Place, int] = {}
 
-    def read(self, records: Sequence[LogRecord]) -> None:
+    def read(self, batch: Mapping[Place, Span]) -> None:
         """A batch waits for its turn: in partitions of which nothing was processed yet, processing begins with it."""
         self._forget_others()
-        for record in records:
-            place = (record.topic.name, record.partition)
+        for place, (first, _) in batch.items():
             if place not in self._reached:
-                self._reached[place] = record.offset
-                self._oldest_ms[place] = record.timestamp_ms
+                self._reached[place] = first.offset
+                self._oldest_ms[place] = first.timestamp_ms
 
-    def took(self, records: Sequence[LogRecord]) -> None:
+    def took(self, batch: Mapping[Place, Span]) -> None:
         """It is a batch's turn: its first records are the oldest unprocessed ones."""
         self._forget_others()
-        for record in reversed(records):
-            place = (record.topic.name, record.partition)
-            self._reached[place] = record.offset
-            self._oldest_ms[place] = record.timestamp_ms
+        for place, (first, _) in batch.items():
+            self._reached[place] = first.offset
+            self._oldest_ms[place] = first.timestamp_ms
 
-    def done(self, records: Sequence[LogRecord]) -> None:
+    def done(self, batch: Mapping[Place, Span]) -> None:
         """The batch took effect: what is unprocessed now is younger than its last records."""
-        for record in records:
-            place = (record.topic.name, record.partition)
-            self._reached[place] = record.offset + 1
-            self._oldest_ms[place] = record.timestamp_ms
-
-    def reached(self, records: Sequence[LogRecord]) -> dict[Place, int]:
-        """What to commit for the batch: per partition, the offset behind its last record."""
-        return {(record.topic.name, record.partition): record.offset + 1 for record in records}
+        for place, (_, last) in batch.items():
+            self._reached[place] = last.offset + 1
+            self._oldest_ms[place] = last.timestamp_ms
 
     async def report(self, now: datetime) -> None:
         """Tells the progress. Raises: BrokerUnavailable."""

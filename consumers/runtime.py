@@ -19,7 +19,7 @@ import structlog
 from opentelemetry import trace
 
 from consumers.batch import Batch, Decode, Handler, Parked, R, Read, Record, decoded, undecoded
-from consumers.lag import Lag
+from consumers.lag import Lag, reached, spans
 from consumers.parking import MAX_IN_A_ROW, Streak, dead_letter
 from contracts import topics as catalog_topics
 from contracts.errors import AihubError, BrokerUnavailable, Fate, Unavailable
@@ -135,7 +135,7 @@ class ConsumerApp(Generic[R]):
 
     async def _on_batch(self, records: Sequence[LogRecord]) -> Work:
         """Reads what the records say, in portions, while the batch before them is at work; their turn comes later."""
-        self._lag.read(records)
+        self._lag.read(spans(records))
         read: Read[R] = [], []
         for start in range(0, len(records), PORTION):
             if start:
@@ -146,16 +146,16 @@ class ConsumerApp(Generic[R]):
 
     async def _work(self, records: Sequence[LogRecord], read: Read[R]) -> None:
         """The steps of one batch, the commit last. What it raises stops the consumer."""
-        began = time.monotonic()
-        self._lag.took(records)
+        began, batch = time.monotonic(), spans(records)
+        self._lag.took(batch)
         with self._span(records):
             try:
                 await self._effects(records, read)
             except Unavailable as error:
                 await self._put_back(records, error)
                 return
-            self._lag.done(records)
-            await self._member.commit(self._lag.reached(records))
+            self._lag.done(batch)
+            await self._member.commit(reached(batch))
         self._pauses = 0
         metrics.CONSUMER_BATCH_SECONDS.labels(self.name).observe(time.monotonic() - began)
         accepted = [record.envelope.acceptedat for record in read[0] if isinstance(record, Record)]

@@ -71,9 +71,12 @@ EVENTS: Final[dict[str, type[EventData]]] = {
 }
 
 
+_FAMILIES: Final = {event_type: cls.TOPIC.name.split(".")[1] for event_type, cls in EVENTS.items()}
+
+
 def family(event_type: str) -> str:
     """The topic's family name of an event type: usage, credits, auth, ledger or webhooks."""
-    return EVENTS[event_type].TOPIC.name.split(".")[1]
+    return _FAMILIES[event_type]
 
 
 def encode(envelope: Envelope) -> bytes:

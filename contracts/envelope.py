@@ -65,7 +65,9 @@ def body_hash(event_type: str, subject: str | None, data: dict[str, Any]) -> byt
 
 def _in_order(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: item if type(item) in _PLAIN else _in_order(item) for key, item in sorted(value.items())}
+        if _PLAIN.issuperset(map(type, value.values())):
+            return {key: value[key] for key in sorted(value)}
+        return {key: _in_order(value[key]) for key in sorted(value)}
     if isinstance(value, list):
         return [_in_order(item) for item in value]
     if isinstance(value, float) and value.is_integer():

@@ -3,11 +3,12 @@
 from uuid import UUID
 
 import uuid_utils
+from uuid_utils import compat
 
 
 def new_uuid() -> UUID:
     """A time-ordered UUID."""
-    return UUID(bytes=uuid_utils.uuid7().bytes)  # noqa: TID251 - this is its one place
+    return compat.uuid7()  # noqa: TID251 - this is its one place
 
 
 def new_id(prefix: str) -> str:

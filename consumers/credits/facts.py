@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from infra.ids import new_uuid
 Identity = tuple[str, str, str]
 DEFAULT_PRIORITY: Final = 100
 """Of lots whose event names none: purchases, refunds, adjustments."""
+_place: Final = attrgetter("topic.name", "partition", "offset")
 
 
 class Incoming(NamedTuple):
@@ -56,8 +58,9 @@ class Refused(NamedTuple):
 def in_log_order(records: Iterable[Record]) -> list[Incoming]:
     """The records that the ledger understands as they stand in Kafka, whatever order they were handed over in."""
     ordered = sorted(
-        [record for record in records if isinstance(record.data, UsageRecordedV1 | events.CreditsFact)],
-        key=lambda record: (record.topic.name, record.partition, record.offset),
+        # The exact types come first: asking a pydantic class about an instance that is not its own is slow.
+        [r for r in records if type(r.data) is UsageRecordedV1 or isinstance(r.data, events.CreditsFact)],
+        key=_place,
     )
     return [
         Incoming(

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from uuid import UUID
 
 from consumers.batch import Batch, Record
@@ -124,12 +126,9 @@ def _inbox_row(entry: Entry) -> tuple[object, ...]:
 
 
 def _progress(records: Sequence[Record]) -> dict[tuple[str, int], tuple[int, datetime]]:
-    """(next offset, latest acceptance) by topic and partition."""
+    """(next offset, latest acceptance) by topic and partition, of records in the order of the log."""
     found: dict[tuple[str, int], tuple[int, datetime]] = {}
-    for record in records:
-        key = (record.topic.name, record.partition)
-        offset, accepted_at = record.offset + 1, record.envelope.acceptedat
-        if key in found:
-            offset, accepted_at = max(offset, found[key][0]), max(accepted_at, found[key][1])
-        found[key] = (offset, accepted_at)
+    for place, mine in groupby(records, key=attrgetter("topic.name", "partition")):
+        group = list(mine)
+        found[place] = (group[-1].offset + 1, max([record.envelope.acceptedat for record in group]))
     return found

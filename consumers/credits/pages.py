@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from consumers.credits.facts import Entry
 from consumers.credits.statements import Teller, detail_of
 from contracts import topics
@@ -92,7 +90,7 @@ class Page:
         await ledger_write.move_heads(tx, self.heads)
 
 
-def _chain_row(booking: Booking, entry: Entry | None, detail: dict[str, Any], seq: int, now: datetime) -> ChainRow:
+def _chain_row(booking: Booking, entry: Entry | None, detail: str, seq: int, now: datetime) -> ChainRow:
     fact = booking.fact
     envelope = entry.incoming.record.envelope if entry else None
     return ChainRow(
@@ -106,7 +104,7 @@ def _chain_row(booking: Booking, entry: Entry | None, detail: dict[str, Any], se
         fact.accepted_at,
         now,
         entry.rating.price_version if entry and entry.rating else None,
-        orjson.dumps(detail).decode(),
+        detail,
         booking.available_after_micros,
         booking.debt_after_micros,
         booking.reverses,

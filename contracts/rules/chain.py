@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -51,25 +52,21 @@ def next_hash(before: bytes, row: ChainRow) -> bytes:
 
 def canonical(row: ChainRow) -> bytes:
     """The row as the bytes that are hashed."""
-    lines = ",".join([f"{account}:{grant.hex if grant else ''}:{amount}" for account, grant, amount in row.postings])
-    fields = (
-        row.id.hex,
-        str(row.seq),
-        row.kind,
-        str(row.amount_micros),
-        row.event_source or "",
-        row.event_id or "",
-        row.used_at.isoformat(),
-        row.accepted_at.isoformat(),
-        row.booked_at.isoformat(),
-        "" if row.price_version is None else str(row.price_version),
-        row.detail,
-        str(row.available_after_micros),
-        str(row.debt_after_micros),
-        row.reverses.hex if row.reverses else "",
-        lines,
-    )
-    return "\0".join(fields).encode()
+    (id_, seq, kind, amount, source, event_id, used_at, accepted_at, booked_at, version, detail, available, debt,
+     reverses, postings) = row  # fmt: skip
+    lines = ",".join([f"{account:s}:{grant.hex if grant else ''}:{amount}" for account, grant, amount in postings])
+    # One f-string: half the time of joining a tuple, and this is done for every booking.
+    return (
+        f"{id_.hex}\0{seq}\0{kind:s}\0{amount}\0{source or ''}\0{event_id or ''}\0{used_at.isoformat()}\0"
+        f"{accepted_at.isoformat()}\0{_iso(booked_at)}\0{'' if version is None else version}\0{detail}\0"
+        f"{available}\0{debt}\0{reverses.hex if reverses else ''}\0{lines}"
+    ).encode()
+
+
+@lru_cache(maxsize=64)
+def _iso(instant: datetime) -> str:
+    """The instant of booking as text: one for a whole batch."""
+    return instant.isoformat()
 
 
 def broken_link(before: bytes, seq: int, rows: Iterable[tuple[ChainRow, bytes]]) -> int | None:

@@ -200,7 +200,7 @@ class _Books:
         grant: Grant | None = None,
     ) -> None:
         """Applies the postings and keeps the booking, or refuses it when an account would leave its bounds."""
-        if any(abs(self.balances[p.account] + p.amount_micros) > LIMIT_MICROS for p in postings):
+        if any(abs(self.balances[account] + moved) > LIMIT_MICROS for account, _, moved in postings):
             self.refusals.append(Refusal(fact, _TOO_MUCH))
             return
         if grant is not None:

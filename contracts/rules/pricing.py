@@ -15,6 +15,7 @@ lines. `status` does not matter: failed and cancelled usage is charged for exact
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from contracts.events.usage import TOKEN_CLASSES, UsageRecordedV1
@@ -30,6 +31,7 @@ FALLBACKS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The items whose price a token class takes, in this order; a unit takes only its own."""
 
+_tokens: Final = attrgetter(*TOKEN_CLASSES)
 _QUANTITY_SCALE: Final = 6
 _MEMORY: Final = 10_000
 """Combinations of organization, service, provider and model that a book remembers; more and it starts anew."""
@@ -111,6 +113,8 @@ def book_at(books: Sequence[PriceBook], instant: datetime) -> PriceBook:
     Before the first version begins, the first holds. Raises: ValueError without any version.
     """
     begun = [book for book in books if book.effective_from <= instant]
+    if len(begun) == 1:
+        return begun[0]
     if begun:
         return max(begun, key=lambda book: (book.effective_from, book.version))
     return min(books, key=lambda book: (book.effective_from, -book.version))
@@ -121,8 +125,7 @@ def rate(usage: UsageRecordedV1, book: PriceBook, organization: str | None = Non
     prices = book.prices_of(organization, usage.service, usage.provider, usage.model)
     lines: list[Line] = []
     unpriced = False
-    for item in TOKEN_CLASSES:
-        tokens: int = getattr(usage, item)
+    for item, tokens in zip(TOKEN_CLASSES, _tokens(usage), strict=True):
         if tokens:
             price = prices[item]
             unpriced = unpriced or price.default

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 
 from contracts.rules.credits import Charged
@@ -56,16 +57,18 @@ async def lock_heads(tx: Tx, organizations: Sequence[str]) -> dict[str, Head]:
 
 async def remembered(tx: Tx, identities: Sequence[Identity]) -> dict[Identity, Remembered]:
     """What the inbox holds of these identities."""
-    organizations, sources, ids = zip(*identities, strict=True)
+    # As JSON: asyncpg asks of every item of an array, twice, whether it is an array (4 us an identity).
     rows = await (await raw(tx)).fetch(
         """
         SELECT organization_id, source, event_id, body_hash, transaction_id
-        FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (organization_id, source, event_id)
+        FROM ROWS FROM (
+            json_array_elements_text($1::text::json),
+            json_array_elements_text($2::text::json),
+            json_array_elements_text($3::text::json)
+        ) AS wanted (organization_id, source, event_id)
         JOIN inbox USING (organization_id, source, event_id)
         """,
-        organizations,
-        sources,
-        ids,
+        *[orjson.dumps(column).decode() for column in zip(*identities, strict=True)],
     )
     return {(row[0], row[1], row[2]): Remembered(row[3], row[4]) for row in rows}
 

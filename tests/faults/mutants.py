@@ -23,9 +23,11 @@ class Mutant(NamedTuple):
 
 
 def _offset_before_effect() -> None:
+    from consumers.lag import reached, spans
+
     def make(original: Any) -> Any:
         async def effects(self: Any, records: Any, read: Any) -> Any:
-            await self._member.commit(self._lag.reached(records))
+            await self._member.commit(reached(spans(records)))
             return await original(self, records, read)
 
         return effects
