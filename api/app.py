@@ -4,6 +4,8 @@ from fastapi import FastAPI
 
 from api.analytics.routes import routes as analytics
 from api.audit.routes import routes as audit
+from api.auth.routes import routes as auth
+from api.auth.routes import well_known
 from api.core import errors
 from api.core.admission import Gate
 from api.core.edge import Edge
@@ -37,6 +39,8 @@ RESOURCES: tuple[Resource, ...] = (
     factors,
     privacy,
     reconcile,
+    auth,
+    well_known,
     health,
     documents,
 )

@@ -31,6 +31,12 @@ class ApiOptions:
     """Bodies of those requests, plain. What is made of a body takes up to six times its room."""
     password_hash: HashOptions = field(default_factory=HashOptions)
     """What one password hash costs; a stored one with other costs is made anew at the next log-in."""
+    password_min: int = 12
+    """Characters of a password beside a second factor."""
+    password_min_alone: int = 15
+    """Characters of a password that is the only factor."""
+    welcome_micros: int = 10_000_000
+    """Credits of a person whose address is proved for the first time; 0: none."""
     webhook_allow: tuple[str, ...] = ()
     """Networks and hosts that webhooks may reach although they are private; http too, if they are loopback."""
 

@@ -7,6 +7,7 @@ AihubError
 │   │   └── StepUpRequired      401  logged in too long ago for this: prove it again (RFC 9470)
 │   ├── InsufficientCredits     402
 │   ├── PermissionDenied        403
+│   │   └── EmailUnverified     403  the password is right, the address is not proved yet
 │   ├── NotFound                404
 │   ├── MethodNotAllowed        405
 │   ├── NotAcceptable           406
@@ -93,6 +94,10 @@ class InsufficientCredits(InputError):
 class PermissionDenied(InputError):
     code = "permission_denied"
     status = 403
+
+
+class EmailUnverified(PermissionDenied):
+    code = "email_unverified"
 
 
 class NotFound(InputError):

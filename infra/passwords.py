@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from contracts.errors import Overloaded
 
@@ -42,7 +43,6 @@ class Passwords:
         self._at_once = asyncio.Semaphore(options.at_once)
         self._threads = ThreadPoolExecutor(options.at_once, "argon2", initializer=_give_way)
         self._waiting = 0
-        self.hashed = 0
 
     async def hash(self, password: str) -> str:
         """The hash with its parameters and salt (PHC string format). Raises: Overloaded."""
@@ -65,10 +65,15 @@ class Passwords:
         self._waiting += 1
         try:
             async with self._at_once:
-                self.hashed += 1
                 return await asyncio.get_running_loop().run_in_executor(self._threads, job)
         finally:
             self._waiting -= 1
+
+
+@functools.cache
+def common_passwords() -> frozenset[str]:
+    """Passwords that are guessed first, in lower case: the 30,000 of zxcvbn's list."""
+    return frozenset(one.casefold() for one in FREQUENCY_LISTS["passwords"])
 
 
 def _give_way() -> None:

@@ -16,3 +16,13 @@ async def brief_transaction(database: Database, deadline_s: float) -> AsyncItera
             yield tx
     except TimeoutError:
         raise DatabaseUnavailable("PostgreSQL does not answer in time; try again.") from None
+
+
+@asynccontextmanager
+async def no_sooner_than(seconds: float) -> AsyncIterator[None]:
+    """Ends after at least so many seconds, also when the body raises: how much was done for whom does not show."""
+    begun = asyncio.get_running_loop().time()
+    try:
+        yield
+    finally:
+        await asyncio.sleep(begun + seconds - asyncio.get_running_loop().time())

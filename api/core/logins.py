@@ -95,7 +95,7 @@ async def start_session(
     await sessions.save_session(tx, session)
     refresh_token = await add_refresh_token(tx, visit, session)
     device_token = await _know_device(tx, visit, user.id, sealer, trusted_until)
-    await _end_surplus(tx, visit, session, home, sealer)
+    await end_surplus(tx, visit, session, home)
     logged_in = UserLoggedInV1(user_id=user.id, method=via, actor=user.id)
     started = SessionStartedV1(user_id=user.id, session_id=session.id, methods=tuple(methods), actor=user.id)
     for fact in (logged_in, started):
@@ -187,13 +187,14 @@ async def _know_device(
     return token
 
 
-async def _end_surplus(tx: Tx, visit: Visit, session: SessionRow, home: Home, sealer: PersonSealer) -> None:
+async def end_surplus(tx: Tx, visit: Visit, session: SessionRow, home: Home) -> None:
     """Ends the oldest sessions beyond what the organization allows a person at once (`policy.max_sessions`)."""
     allowed = home.policy.get("max_sessions")
     if not isinstance(allowed, int) or allowed < 1:
         return
     await users.lock_user(tx, session.user_id)
     ended = await sessions.end_oldest(tx, session.user_id, home.organization_id, keep=allowed, now=visit.now)
+    sealer = (await person_sealers(tx, visit.deps.sealer, [session.user_id])).get(session.user_id)
     for session_id in ended:
         fact = SessionRevokedV1(
             user_id=session.user_id, session_id=session_id, reason="too many sessions", actor=session.user_id

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Mapping
 
 from api.core.deadlines import brief_transaction
 from api.core.principal import Kind, Login, Principal
@@ -9,9 +10,11 @@ from api.core.remembered import MAX_REMEMBERED, Remembered
 from api.core.tokens import Tokens
 from contracts.errors import Unauthenticated
 from contracts.rules.access import SYSTEM_ROLES, effective, rate_class
+from contracts.rules.sessions import TOUCH_EVERY, is_over, limits
 from infra.clock import Clock
-from infra.postgres import access
-from infra.postgres.database import Database
+from infra.postgres import access, sessions
+from infra.postgres.access import MemberSession
+from infra.postgres.database import Database, Tx
 from infra.tokens import AccessClaims
 
 
@@ -56,12 +59,9 @@ class People:
             session = await access.member_session(tx, claims.session_id, user_id, organization_id, self._clock.now())
             if session is None:
                 return None
-            assigned = await access.assignments(tx, organization_id, user_id)
-            roles = {**await access.custom_roles(tx, organization_id), **SYSTEM_ROLES}
-        by_team: defaultdict[str, list[str]] = defaultdict(list)
-        for one in assigned:
-            by_team[one.team_id].append(one.role_id)
-        scopes = effective(by_team.pop("", ()), roles)
+            scopes, teams = await held_by(tx, organization_id, user_id)
+            if not await self._goes_on(tx, session, scopes):
+                return None
         return Principal(
             user_id,
             organization_id,
@@ -70,5 +70,26 @@ class People:
             kind=Kind.USER,
             rate_class=rate_class(scopes),
             login=Login(session.id, session.authenticated_at, frozenset(session.methods), session.elevated_until),
-            teams={team: effective(role_ids, roles) for team, role_ids in by_team.items()},
+            teams=teams,
         )
+
+    async def _goes_on(self, tx: Tx, session: MemberSession, scopes: frozenset[str]) -> bool:
+        """Whether it has reached no limit; notes that it was used, once a minute."""
+        now, limit = self._clock.now(), limits(scopes, session.policy)
+        times = {"authenticated_at": session.authenticated_at, "last_used_at": session.last_used_at}
+        if is_over(limit, **times, now=now):
+            return False
+        if now - session.last_used_at >= TOUCH_EVERY:
+            await sessions.touch(tx, session.id, now, unless_since=now)
+        return True
+
+
+async def held_by(tx: Tx, organization_id: str, user_id: str) -> tuple[frozenset[str], Mapping[str, frozenset[str]]]:
+    """What a member may do: in the whole organization, and by team."""
+    assigned = await access.assignments(tx, organization_id, user_id)
+    roles = {**await access.custom_roles(tx, organization_id), **SYSTEM_ROLES}
+    by_team: defaultdict[str, list[str]] = defaultdict(list)
+    for one in assigned:
+        by_team[one.team_id].append(one.role_id)
+    scopes = effective(by_team.pop("", ()), roles)
+    return scopes, {team: effective(role_ids, roles) for team, role_ids in by_team.items()}

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, insert, select, text, update
+from sqlalchemy import and_, delete, insert, or_, select, text, tuple_, update
 
 from infra.postgres.database import Tx
 from infra.postgres.tables.credentials import refresh_tokens, sessions
+from infra.postgres.tables.identity import memberships, organizations
 
 
 class SessionRow(NamedTuple):
@@ -79,3 +80,85 @@ async def end_oldest(tx: Tx, user_id: str, organization_id: str, *, keep: int, n
     surplus = select(sessions.c.id).where(mine).order_by(*order).offset(keep)
     statement = update(sessions).where(sessions.c.id.in_(surplus)).values(ended_at=now, end_reason="too many sessions")
     return list(await tx.scalars(statement.returning(sessions.c.id)))
+
+
+async def use_refresh_token(tx: Tx, digest: bytes, now: datetime) -> str | None:
+    """The session of an unused token in force, used from now on: of any number of callers at once, one gets it."""
+    mine = and_(refresh_tokens.c.hash == digest, refresh_tokens.c.used_at.is_(None), refresh_tokens.c.expires_at > now)
+    statement = update(refresh_tokens).where(mine).values(used_at=now).returning(refresh_tokens.c.session_id)
+    found: str | None = await tx.scalar(statement)
+    return found
+
+
+async def session_of_used_token(tx: Tx, digest: bytes) -> SessionRow | None:
+    """The session of a token that was used before, ended or not."""
+    used = and_(refresh_tokens.c.hash == digest, refresh_tokens.c.used_at.is_not(None))
+    joined = sessions.join(refresh_tokens, refresh_tokens.c.session_id == sessions.c.id)
+    row = (await tx.execute(select(*_COLUMNS).select_from(joined).where(used))).one_or_none()
+    return SessionRow(*row) if row else None
+
+
+def _alive(now: datetime) -> Any:
+    return and_(sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
+
+
+async def find_alive(tx: Tx, session_id: str, now: datetime) -> SessionRow | None:
+    """The session while it goes on; nobody else may change it until the transaction ends."""
+    statement = select(*_COLUMNS).where(sessions.c.id == session_id, _alive(now)).with_for_update()
+    row = (await tx.execute(statement)).one_or_none()
+    return SessionRow(*row) if row else None
+
+
+async def list_alive(
+    tx: Tx, user_id: str, now: datetime, *, after: tuple[datetime, str] | None, limit: int
+) -> Sequence[SessionRow]:
+    """The person's sessions that go on, newest first, after the position."""
+    place = tuple_(sessions.c.created_at, sessions.c.id)
+    statement = select(*_COLUMNS).where(sessions.c.user_id == user_id, _alive(now))
+    if after is not None:
+        statement = statement.where(place < tuple_(*after))
+    return [SessionRow(*row) for row in await tx.execute(statement.order_by(place.desc()).limit(limit))]
+
+
+async def end_session(tx: Tx, session_id: str, user_id: str, now: datetime, reason: str) -> bool:
+    """True when the person's session went on until now."""
+    mine = and_(sessions.c.id == session_id, sessions.c.user_id == user_id, _alive(now))
+    return (await tx.execute(update(sessions).where(mine).values(ended_at=now, end_reason=reason))).rowcount == 1
+
+
+async def end_all(tx: Tx, user_id: str, now: datetime, reason: str, *, but: str | None = None) -> Sequence[str]:
+    """Ends the person's sessions (but one); the ids that ended."""
+    mine = and_(sessions.c.user_id == user_id, _alive(now))
+    if but is not None:
+        mine = and_(mine, sessions.c.id != but)
+    statement = update(sessions).where(mine).values(ended_at=now, end_reason=reason).returning(sessions.c.id)
+    return list(await tx.scalars(statement))
+
+
+async def touch(tx: Tx, session_id: str, now: datetime, *, unless_since: datetime) -> None:
+    """The session was used now, unless that is known of a moment ago."""
+    stale = and_(sessions.c.id == session_id, sessions.c.last_used_at < unless_since)
+    await tx.execute(update(sessions).where(stale).values(last_used_at=now))
+
+
+async def switch(tx: Tx, session_id: str, organization_id: str) -> None:
+    """The session acts for another organization from now on."""
+    statement = update(sessions).where(sessions.c.id == session_id)
+    await tx.execute(statement.values(active_organization_id=organization_id))
+
+
+async def membership(tx: Tx, user_id: str, organization_id: str) -> Home | None:
+    """The organization, if the person is a member of it."""
+    statement = (
+        select(organizations.c.id, organizations.c.name, organizations.c.policy)
+        .join(memberships, memberships.c.organization_id == organizations.c.id)
+        .where(memberships.c.user_id == user_id, organizations.c.id == organization_id)
+    )
+    row = (await tx.execute(statement)).one_or_none()
+    return Home(*row) if row else None
+
+
+async def purge(tx: Tx, before: datetime) -> int:
+    """Forgets sessions that ended or expired before that instant, their refresh tokens too; how many."""
+    over = or_(sessions.c.expires_at < before, sessions.c.ended_at < before)
+    return (await tx.execute(delete(sessions).where(over))).rowcount

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 
 from infra.postgres.database import Tx
-from infra.postgres.tables.identity import person_keys, users
+from infra.postgres.tables.identity import organizations, person_keys, users
 
 
 class UserRow(NamedTuple):
@@ -46,6 +47,43 @@ async def find_by_email(tx: Tx, email: str) -> UserRow | None:
     """The person with this address (lower case)."""
     row = (await tx.execute(select(*_USER).where(users.c.email == email))).one_or_none()
     return UserRow(*row) if row else None
+
+
+async def verify_email(tx: Tx, user_id: str, now: datetime, **known: object) -> UserRow | None:
+    """The person, their address proved now or earlier; `known` are further columns (password_hash, name ...)."""
+    proved = func.coalesce(users.c.email_verified_at, now)
+    values = {"email_verified_at": proved, "updated_at": now, "version": users.c.version + 1, **known}
+    statement = update(users).where(users.c.id == user_id, users.c.status == "active").values(**values)
+    row = (await tx.execute(statement.returning(*_USER))).one_or_none()
+    return UserRow(*row) if row else None
+
+
+async def change_user(tx: Tx, user_id: str, now: datetime, **changed: object) -> UserRow | None:
+    """The active person with these columns changed."""
+    values = {**changed, "updated_at": now, "version": users.c.version + 1}
+    statement = update(users).where(users.c.id == user_id, users.c.status == "active").values(**values)
+    row = (await tx.execute(statement.returning(*_USER))).one_or_none()
+    return UserRow(*row) if row else None
+
+
+async def change_email(tx: Tx, user_id: str, now: datetime, email: str) -> UserRow | None:
+    """The active person with this address, proved; None when somebody else has it."""
+    try:
+        async with tx.begin_nested():
+            return await change_user(tx, user_id, now, email=email, email_verified_at=now)
+    except IntegrityError:
+        return None
+
+
+async def own_personally(tx: Tx, organization_id: str, user_id: str) -> None:
+    """The organization is the person's own."""
+    statement = update(organizations).where(organizations.c.id == organization_id).values(personal_of=user_id)
+    await tx.execute(statement)
+
+
+async def personal_organization(tx: Tx, user_id: str) -> str | None:
+    """The id of the person's own organization."""
+    return await tx.scalar(select(organizations.c.id).where(organizations.c.personal_of == user_id))
 
 
 async def lock_user(tx: Tx, user_id: str) -> None:

@@ -28,6 +28,7 @@ from infra.kafka.admin import ensure_topics
 from infra.kafka.log import LogReader
 from infra.kafka.options import KafkaOptions
 from infra.kafka.producer import Producer
+from infra.passwords import HashOptions
 from infra.postgres import keys, members, sessions, users
 from infra.postgres.database import Database
 from producers.publisher import Publisher
@@ -187,7 +188,11 @@ async def stack(
             key_pepper=PEPPER,
             cursor_secret=b"c" * 32,
             sealer=Sealer(PEPPER),
-            options=ApiOptions(body_deadline_s=1.0),
+            options=ApiOptions(
+                body_deadline_s=1.0,
+                trusted_proxies=("127.0.0.0/8",),  # a test gives its clients addresses of their own
+                password_hash=HashOptions(memory_kib=64, rounds=1),
+            ),
         )
     finally:
         await reader.close()

@@ -13,6 +13,20 @@ from api.events.openapi import SCHEMAS
 from tests.api.conftest import Api, World
 
 BY_NATURE = {
+    "/v1/auth/register": "again is another code for the same account",
+    "/v1/auth/verify": "a code is good once",
+    "/v1/auth/verify/resend": "again is another code; three an hour",
+    "/v1/auth/login": "its answer is secret; again is another session",
+    "/v1/auth/refresh": "a refresh token is good once: a repetition is a theft, by intent",
+    "/v1/auth/logout": "logging out again changes nothing",
+    "/v1/auth/password/forgot": "again is another mail; three an hour",
+    "/v1/auth/password/reset": "a token is good once",
+    "/v1/auth/password/change": "the old password is the old one only once",
+    "/v1/auth/email/change": "again is another code; three an hour",
+    "/v1/auth/organization": "acting for it again changes nothing",
+    "/v1/auth/sessions/revoke-others": "revoking again changes nothing",
+    "/v1/auth/sessions/revoke-all": "revoking again changes nothing",
+    "/v1/admin/signing-keys/rotate": "again is one more fresh key",
     "/v1/keys/{key_id}/revoke": "revoking again changes nothing",
     "/v1/admin/dead-letters/{letter_id}/drop": "dropping again changes nothing",
     "/v1/audit/verify": "reads",

@@ -1,0 +1,1 @@
+"""Mail: how its text is sealed until it is sent, and SMTP."""
