@@ -131,17 +131,18 @@ def columns(raw: list[LogRecord]) -> Iterator[Step]:
     found, parsed = reader.read(raw), plain.read(values)
     seen, identities = Seen(1 << 20), found.identities
     good, _ = decoded(raw)
+    usage = rows.usage_of_records(good)
     yield "**consumers/analytics/reading.py Reader.read**", lambda: reader.read(raw)
     yield "- consumers/analytics/plain.py read", lambda: plain.read(values)
     yield "- consumers/analytics/rows.py usage_of_plain", lambda: rows.usage_of_plain(parsed, raw)
-    yield "- consumers/analytics/rows.py identities", lambda: rows.identities(found.usage)
+    yield "- consumers/analytics/rows.py identities", lambda: rows.identities(usage)
+    yield "- infra/clickhouse/facts.py stored", lambda: facts.stored(usage)
     yield "the slow way: decoded, rows.usage_of_records", lambda: rows.usage_of_records(decoded(raw)[0])
     yield "- consumers/analytics/rows.py usage_of_records", lambda: rows.usage_of_records(good)
     yield "consumers/analytics/handlers.py _first_of_each", lambda: _first_of_each(identities)
     yield "consumers/analytics/rows.py identity_table", lambda: rows.identity_table(identities, found.usage)
     yield "consumers/analytics/seen.py suspects", lambda: seen.suspects(identities)
     yield "consumers/analytics/seen.py add", lambda: seen.add(identities)
-    yield "infra/clickhouse/facts.py _stored", lambda: facts._stored(found.usage)
 
 
 def taking() -> Iterator[Step]:

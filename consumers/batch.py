@@ -41,12 +41,14 @@ class Batch(Generic[R]):
     """Up to `max_records` records of one or several partitions, each partition's in order.
 
     What a handler parks takes effect when it returns; when it raises, the batch comes again and nothing was parked.
+    `ahead` is what the consumer's `Ahead` worked out of them; None where there is none, or for a part of a batch.
     """
 
-    __slots__ = ("parked", "records")
+    __slots__ = ("ahead", "parked", "records")
 
-    def __init__(self, records: Sequence[R]) -> None:
+    def __init__(self, records: Sequence[R], ahead: object = None) -> None:
         self.records = list(records)
+        self.ahead = ahead
         self.parked: list[Parked] = []
 
     def park(self, record: R, error: AihubError) -> None:
@@ -58,6 +60,8 @@ Handler: TypeAlias = Callable[[Batch[R]], Awaitable[None]]
 Read: TypeAlias = tuple[list[R], list[Parked]]
 """The readable records, and the others with the reason."""
 Decode: TypeAlias = Callable[[Sequence[LogRecord]], Read[R]]
+Ahead: TypeAlias = Callable[[Sequence[LogRecord]], Awaitable[object]]
+"""Works out of a whole batch what its handler will want to know, without any effect: it may never be its turn."""
 
 
 def decoded(records: Sequence[LogRecord]) -> Read[Record]:

@@ -18,7 +18,7 @@ from typing import Final, Generic
 import structlog
 from opentelemetry import trace
 
-from consumers.batch import Batch, Decode, Handler, Parked, R, Read, Record, decoded, undecoded
+from consumers.batch import Ahead, Batch, Decode, Handler, Parked, R, Read, Record, decoded, undecoded
 from consumers.lag import Lag, reached, spans
 from consumers.parking import MAX_IN_A_ROW, Streak, dead_letter
 from contracts import topics as catalog_topics
@@ -58,12 +58,14 @@ class ConsumerApp(Generic[R]):
         on_assign: OnAssign | None = None,
         tuning: Tuning | None = None,
         max_dead_letters: int = MAX_IN_A_ROW,
+        ahead: Ahead | None = None,
     ) -> None:
         self.name = name
         self.topics = tuple(topics)
         self.progress = progress_of(name)
         self._handler = handler
         self._decode = decode
+        self._ahead = ahead
         self._producer = producer
         self._clock = clock
         self._streak = Streak(max_dead_letters)
@@ -142,15 +144,16 @@ class ConsumerApp(Generic[R]):
                 await asyncio.sleep(0)
             for all_, some in zip(read, self._decode(records[start : start + PORTION]), strict=True):
                 all_ += some  # type: ignore[operator]
-        return partial(self._work, records, read)
+        known = await self._ahead(records) if self._ahead else None
+        return partial(self._work, records, read, known)
 
-    async def _work(self, records: Sequence[LogRecord], read: Read[R]) -> None:
+    async def _work(self, records: Sequence[LogRecord], read: Read[R], known: object) -> None:
         """The steps of one batch, the commit last. What it raises stops the consumer."""
         began, batch = time.monotonic(), spans(records)
         self._lag.took(batch)
         with self._span(records):
             try:
-                await self._effects(records, read)
+                await self._effects(records, read, known)
             except Unavailable as error:
                 await self._put_back(records, error)
                 return
@@ -161,10 +164,10 @@ class ConsumerApp(Generic[R]):
         accepted = [record.envelope.acceptedat for record in read[0] if isinstance(record, Record)]
         self.progress.records(len(records), max(accepted, default=None))
 
-    async def _effects(self, records: Sequence[LogRecord], read: Read[R]) -> None:
+    async def _effects(self, records: Sequence[LogRecord], read: Read[R], known: object) -> None:
         """Handles what can be read and parks the rest; both are durable when it returns."""
         good, unreadable = read
-        parked = unreadable + (await self._handled(Batch(good)) if good else [])
+        parked = unreadable + (await self._handled(Batch(good, known)) if good else [])
         self._streak.note(records, parked)
         if parked:
             await self._park(parked)

@@ -83,8 +83,10 @@ class Analytics:
     @asynccontextmanager
     async def consuming(self) -> AsyncIterator[None]:
         """The role runs until the block ends; it knows all identities when this returns."""
-        app = ConsumerApp(NAME, TOPICS, self._gate, undecoded, kafka=self._kafka, producer=self._producer,
-                          clock=SystemClock(), on_assign=self._sink.resume, tuning=TUNING)  # fmt: skip
+        app = ConsumerApp(
+            NAME, TOPICS, self._gate, undecoded, kafka=self._kafka, producer=self._producer, clock=SystemClock(),
+            on_assign=self._sink.resume, tuning=TUNING, ahead=self._sink.ahead,
+        )  # fmt: skip
         async with running(app.run, self._gate):
             yield
         await self._sink.close()

@@ -32,6 +32,7 @@ class AnalyticsConsumer:
             clock=clock,
             on_assign=sink.resume,
             tuning=tuning,
+            ahead=sink.ahead,
         )
         self.app = self._consumer.app
         self.progress = self._consumer.progress

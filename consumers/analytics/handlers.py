@@ -14,7 +14,7 @@ records of its partition from some saved progress on, and the identities below t
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import pyarrow as pa
@@ -66,6 +66,10 @@ class Sink:
         self._filling = asyncio.create_task(self._fill())
         return {place: done[place].next_offset if place in done else 0 for place in assigned}
 
+    async def ahead(self, records: Sequence[LogRecord]) -> Found:
+        """What the records say, worked out in a thread while the batch before them is written."""
+        return await asyncio.to_thread(self._reader.read, records)
+
     async def handle(self, batch: Batch[LogRecord]) -> None:
         """Writes the batch; small ones at most four times a second, so that ClickHouse need not merge crumbs.
 
@@ -82,7 +86,7 @@ class Sink:
 
         Raises: AnalyticsUnavailable; what was written until then does no harm when the batch comes again.
         """
-        found = await asyncio.to_thread(self._reader.read, batch.records)
+        found = batch.ahead if isinstance(batch.ahead, Found) else await self.ahead(batch.records)
         for record, error in found.parked:
             batch.park(record, error)
         written = await self._write_usage(found) if found.identities else 0
@@ -108,9 +112,11 @@ class Sink:
         """Identities first, then facts; how many rows were not duplicates."""
         first = _first_of_each(found.identities)
         seen = await self._known(list(first))
-        kept = sorted(row for identity, row in first.items() if _is_first(found.usage, row, seen.get(identity)))
-        fresh = [row for row in kept if found.identities[row] not in seen]
-        await self._remember([found.identities[row] for row in fresh], _of(found.usage, fresh))
+        kept, fresh = first, first
+        if seen:
+            kept = {one: row for one, row in first.items() if one not in seen or _is_at(seen[one], found.usage, row)}
+            fresh = {one: row for one, row in kept.items() if one not in seen}
+        await self._remember(list(fresh), _of(found.usage, fresh))
         if kept:
             await facts.insert_usage(self._clickhouse, _of(found.usage, kept))
         return len(kept)
@@ -135,14 +141,20 @@ class Sink:
 
 
 def _first_of_each(identities: Sequence[bytes]) -> dict[bytes, int]:
-    """The first row of each identity."""
-    return dict(zip(reversed(identities), range(len(identities) - 1, -1, -1), strict=True))
+    """The first row of each identity, in their order."""
+    first = dict(zip(identities, range(len(identities)), strict=True))
+    if len(first) < len(identities):
+        first = {}
+        for row, identity in enumerate(identities):
+            first.setdefault(identity, row)
+    return first
 
 
-def _is_first(usage: pa.Table, row: int, places: set[Place] | None) -> bool:
-    return places is None or rows.place_of(usage, row) in places
+def _is_at(places: set[Place], usage: pa.Table, row: int) -> bool:
+    """Whether the row's record is the one that came first."""
+    return rows.place_of(usage, row) in places
 
 
-def _of(usage: pa.Table, kept: Sequence[int]) -> pa.Table:
+def _of(usage: pa.Table, kept: Mapping[bytes, int]) -> pa.Table:
     """These rows of it."""
-    return usage if len(kept) == usage.num_rows else usage.take(pa.array(kept, pa.int64()))
+    return usage if len(kept) == usage.num_rows else usage.take(pa.array(kept.values(), pa.int64()))

@@ -16,6 +16,7 @@ from contracts.events.ledger import ChargeBookedV1
 from contracts.events.usage import MAX_PROPERTIES, UsageRecordedV1
 from contracts.topics import USAGE
 from infra.clickhouse.facts import USAGE as USAGE_SCHEMA
+from infra.clickhouse.facts import stored
 from infra.kafka.log import LogRecord
 
 EARLIEST_US: Final = 0
@@ -30,7 +31,7 @@ Reached = dict[tuple[str, int], tuple[int, int]]
 
 
 class Found(NamedTuple):
-    """What a batch says: usage in the log's order, its identities row by row, and the rest."""
+    """What a batch says: usage in the log's order as it is stored, its identities row by row, and the rest."""
 
     usage: pa.Table
     identities: list[bytes]
@@ -53,7 +54,7 @@ class Reader:
         self._free: dict[str, str] = {}
 
     def read(self, records: Sequence[LogRecord]) -> Found:
-        """What the records say. May run in a thread; one call at a time."""
+        """What the records say. May run in a thread."""
         found = _Reading(records)
         usage = [at for at, record in enumerate(records) if record.topic is USAGE and record.value]
         others = sorted(set(range(len(records))).difference(usage))
@@ -81,13 +82,15 @@ class Reader:
 
     def _learn(self, usage: Sequence[UsageRecordedV1]) -> None:
         """Notes keys and types of free properties; begins anew when there are too many."""
+        free = dict(self._free)
         for one in usage:
             for key, value in one.properties.items():
                 kind = type(value).__name__
-                if kind in plain.FREE_TYPES and self._free.get(key) != kind:
-                    if len(self._free) >= MAX_PROPERTIES:
-                        self._free.clear()
-                    self._free[key] = kind
+                if kind in plain.FREE_TYPES and free.get(key) != kind:
+                    if len(free) >= MAX_PROPERTIES:
+                        free.clear()
+                    free[key] = kind
+        self._free = free
 
 
 class _Reading:
@@ -131,7 +134,7 @@ class _Reading:
         usage = pa.concat_tables([part.usage for part in self._parts]) if self._parts else USAGE_SCHEMA.empty_table()
         if len(self._parts) > 1:
             usage = usage.take(pc.sort_indices(pa.array([one for part in self._parts for one in part.at])))
-        return Found(usage, rows.identities(usage), self._charges, self._reached, self._parked)
+        return Found(stored(usage), rows.identities(usage), self._charges, self._reached, self._parked)
 
     def _reach(self, reached: Mapping[tuple[str, int], tuple[int, int]]) -> None:
         for place, until in reached.items():

@@ -141,12 +141,20 @@ async def identities(clickhouse: ClickHouse) -> AsyncIterator[list[bytes]]:
 
 async def insert_identities(clickhouse: ClickHouse, found: pa.Table) -> None:
     """Remembers where identities came first: `identity` (16 bytes), `event_time` and the place in the log."""
-    await clickhouse.insert_arrow("usage_identities", _stored(found))
+    await clickhouse.insert_arrow("usage_identities", found)
+
+
+def stored(usage: pa.Table) -> pa.Table:
+    """Usage (see USAGE) as it is inserted: what no row tells is left out and has the column's default."""
+    columns = dict(zip(usage.column_names, usage.columns, strict=True))
+    return pa.table(
+        {name: _filled(name, column) for name, column in columns.items() if column.null_count < len(column)}
+    )
 
 
 async def insert_usage(clickhouse: ClickHouse, usage: pa.Table) -> None:
-    """Writes usage facts (see USAGE). The same record again changes nothing that a query can see."""
-    await clickhouse.insert_arrow("usage_facts", _stored(usage))
+    """Writes usage facts, `stored`. The same record again changes nothing that a query can see."""
+    await clickhouse.insert_arrow("usage_facts", usage)
 
 
 async def insert_charges(clickhouse: ClickHouse, columns: Columns) -> None:
@@ -167,14 +175,6 @@ async def progress(clickhouse: ClickHouse) -> dict[tuple[str, int], Progress]:
         "SELECT topic, partition, next_offset, accepted_at FROM sink_progress FINAL ORDER BY topic, partition"
     )
     return {(row["topic"], row["partition"]): Progress(row["next_offset"], row["accepted_at"]) for row in rows}
-
-
-def _stored(table: pa.Table) -> pa.Table:
-    """The columns as they are stored: what no row tells is left out and has the column's default."""
-    columns = dict(zip(table.column_names, table.columns, strict=True))
-    return pa.table(
-        {name: _filled(name, column) for name, column in columns.items() if column.null_count < len(column)}
-    )
 
 
 def _filled(name: str, column: Any) -> Any:

@@ -26,9 +26,9 @@ def _offset_before_effect() -> None:
     from consumers.lag import reached, spans
 
     def make(original: Any) -> Any:
-        async def effects(self: Any, records: Any, read: Any) -> Any:
+        async def effects(self: Any, records: Any, *rest: Any) -> Any:
             await self._member.commit(reached(spans(records)))
-            return await original(self, records, read)
+            return await original(self, records, *rest)
 
         return effects
 

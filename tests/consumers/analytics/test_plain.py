@@ -21,6 +21,7 @@ from contracts.envelope import Envelope, identity_hash
 from contracts.events.auth import UserRegisteredV1
 from contracts.events.usage import UsageRecordedV1
 from contracts.topics import LEDGER, USAGE
+from infra.clickhouse import facts
 from infra.kafka.log import LogRecord
 
 FREE: plain.Free = (("region", "str"), ("shots", "int"), ("cached", "bool"))
@@ -48,7 +49,7 @@ def as_rows(usage: pa.Table) -> list[dict[str, Any]]:
     defaults |= dict.fromkeys(("provider", "model", "operation", "unit", "user", "team", "api_key", "request_id"), "")
     found = []
     for row in usage.to_pylist():
-        told = {name: defaults.get(name, 0) if value is None else value for name, value in row.items()}
+        told = {name: defaults.get(name, 0) if row.get(name) is None else row[name] for name in facts.USAGE.names}
         found.append(told | {"properties": dict(told["properties"])})
     return found
 
