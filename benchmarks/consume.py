@@ -21,14 +21,22 @@ class Lap:
     sizes: list[int] = field(default_factory=list)
 
     @property
+    def start(self) -> int:
+        """The batch at whose end the clock starts: the second (of two batches the first).
+
+        While the first one waited at the gate, the second was made ready outside the time.
+        """
+        return min(1, len(self.ends) - 2)
+
+    @property
     def rate(self) -> float:
-        """Events a second from the end of the first batch to the end of the last: every cycle in it is whole."""
-        return sum(self.sizes[1:]) / (self.ends[-1] - self.ends[0])
+        """Events a second from the start to the end of the last batch: every cycle in it is whole."""
+        return sum(self.sizes[self.start + 1 :]) / (self.ends[-1] - self.ends[self.start])
 
     @property
     def cpu_us(self) -> float:
         """Microseconds of this process's CPU an event, over the same cycles."""
-        return (self.cpu[-1] - self.cpu[0]) / sum(self.sizes[1:]) * 1e6
+        return (self.cpu[-1] - self.cpu[self.start]) / sum(self.sizes[self.start + 1 :]) * 1e6
 
 
 class Gate:

@@ -25,7 +25,7 @@ from infra.clock import SystemClock
 from infra.kafka.options import KafkaOptions
 from infra.kafka.producer import Producer
 
-EVENTS: Final = 80_000
+EVENTS: Final = 120_000
 ORGANIZATIONS: Final = 20
 FACTS: Final = ("usage_facts",)
 EVERYTHING: Final = ("usage_facts", "usage_identities", "sink_progress")
@@ -140,7 +140,8 @@ async def measure(world: World, size: Size) -> list[Row]:
         async def limit(database: str, oriented: Literal["rows", "columns"], tables: Sequence[str]) -> float:
             path, inserts = world.engines.clickhouse_path, analytics.clickhouse.inserts(oriented)
             ends = await asyncio.to_thread(bare.write, path, database, inserts, tables, oriented)
-            return sum(laps[-1].sizes[1:]) / (ends[len(laps[-1].sizes) - 1] - ends[0])
+            sizes, start = laps[-1].sizes, laps[-1].start
+            return sum(sizes[start + 1 :]) / (ends[len(sizes) - 1] - ends[start])
 
         async with analytics.consuming():
             found = await interleaved(

@@ -170,3 +170,27 @@ async def test_a_bug_in_what_is_being_made_ready_stops_it_after_the_batch_at_wor
         async with asyncio.timeout(20):
             await app.run(asyncio.Event())
     assert len(handled.ids) == await committed() == 10
+
+
+async def test_what_is_worked_out_ahead_comes_with_its_batch_and_anew_when_that_comes_again(
+    build: Build, producer: Producer
+) -> None:
+    await producer.send(USAGE, "org_1", values([usage(number) for number in range(30)]))
+    worked_out: list[list[int]] = []
+    handled: list[int] = []
+
+    async def ahead(records: Sequence[LogRecord]) -> list[int]:
+        worked_out.append([record.offset for record in records])
+        return worked_out[-1]
+
+    async def handler(batch: Batch[Record]) -> None:
+        assert batch.ahead == [record.offset for record in batch.records]
+        if len(worked_out) < 4:
+            raise DatabaseUnavailable("PostgreSQL is away")
+        handled.extend(record.offset for record in batch.records)
+
+    app = build(handler, max_records=10)
+    app._ahead = ahead
+    async with running(app):
+        await eventually(lambda: len(handled) == 30)
+    assert handled == list(range(30))
