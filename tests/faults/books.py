@@ -18,7 +18,7 @@ from infra.app.reach import direct_hub
 from infra.ops.reconcile import reconcile
 from tests.faults.client import Identity, Record
 from tests.faults.receiver import Receiver
-from tests.faults.world import Installation
+from tests.faults.world import POSTGRES_AWAY, Installation
 
 SHOWN: Final = 12
 CREDITS: Final = "aihub.credits"
@@ -114,7 +114,7 @@ async def _converge(hub: Installation, direct: Hub, within_s: float, verdict: Ve
                 connection = await asyncpg.connect(hub.dsn)
                 waiting = await connection.fetchval(_WAITING)
                 await connection.close()
-        except (Unavailable, OSError, TimeoutError, asyncpg.PostgresError) as error:
+        except (Unavailable, *POSTGRES_AWAY) as error:
             quiet, last = 0, repr(error)
         else:
             last = f"lag {behind}, outbox and deliveries {waiting}"

@@ -15,7 +15,7 @@ from infra.app.reach import direct_hub
 from infra.clickhouse import facts
 from tests.faults.client import Identity, Place, Record
 from tests.faults.receiver import Receiver
-from tests.faults.world import Installation
+from tests.faults.world import POSTGRES_AWAY, Installation
 
 POLL_S: Final = 0.15
 EVERYWHERE: Final = frozenset({"ledger", "analytics", "webhook"})
@@ -110,7 +110,7 @@ class Healing:
                 await asyncio.sleep(POLL_S)
                 ledger: dict[Any, int] = {}
                 analytics: dict[Any, int] = {}
-                with contextlib.suppress(asyncpg.PostgresError, OSError, TimeoutError, asyncpg.InterfaceError):
+                with contextlib.suppress(*POSTGRES_AWAY):
                     async with asyncio.timeout(2):
                         ledger = await self._ledger()
                 with contextlib.suppress(Unavailable, TimeoutError):

@@ -21,6 +21,7 @@ from infra.kafka.admin import admin_client
 from tests.conftest import dsn_of
 from tests.faults.client import ORGANIZATIONS
 from tests.faults.run import Run
+from tests.faults.world import POSTGRES_AWAY
 from tests.support.eventually import eventually
 
 FELT_S: Final = 20.0
@@ -152,7 +153,7 @@ async def as_admin(run: Run, sql: str, *values: str) -> bool:
                 await admin.execute(sql, *values)
             finally:
                 await admin.close()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except POSTGRES_AWAY:
         return False
     return True
 
@@ -170,7 +171,7 @@ async def _storm(run: Run, setting: str, value: str, said: str) -> None:
     try:
         await as_admin(run, f"ALTER DATABASE {name} SET {setting} = '{value}'")
         await as_admin(run, END_SESSIONS, name)
-        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        with contextlib.suppress(*POSTGRES_AWAY):
             async with asyncio.timeout(FELT_S):
                 await _compete(run, lambda: _says(log, since, said))
             run.felt[said] += 1

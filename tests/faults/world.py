@@ -29,6 +29,14 @@ ENGINES: Final = ("kafka", "postgres", "clickhouse")
 PARTITIONS: Final = 4
 BORN_S: Final = 30.0
 CRASH_PAUSE_S: Final = 0.5
+POSTGRES_AWAY: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""What asyncpg raises while the server is away, refuses, or is given up in the middle of a statement."""
 _numbers = itertools.count(1)
 
 
