@@ -13,8 +13,9 @@ demo: $(READY)
 up: $(READY)
 	@$(BIN)/aihub up $(if $(PORT),--port "$(PORT)")
 
+# make test [WORKERS=n]: n processes, each with engines of its own (about 1 GB)
 test: $(READY)
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -m "not slow"
+	$(BIN)/python -m pytest $(if $(WORKERS),-n "$(WORKERS)" --dist loadfile) --cov --cov-report=term:skip-covered -m "not slow"
 
 check: $(READY)
 	$(BIN)/ruff format --check .

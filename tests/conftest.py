@@ -7,6 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from contracts.topics import TopicNames
 from infra.embedded.engines import EmbeddedOptions, Engines, start_engines
@@ -15,6 +16,9 @@ from infra.kafka.options import KafkaOptions
 from infra.postgres.database import Database
 from infra.postgres.migrate import migrate
 from tests.support.clock import FakeClock
+
+settings.register_profile("hub", deadline=None)  # 200 ms an example say more of the machine than of the code
+settings.load_profile("hub")
 
 _TEMPLATE = "template_aihub"
 _numbers = itertools.count(1)
