@@ -10,6 +10,7 @@ from api.core import errors
 from api.core.admission import Gate
 from api.core.edge import Edge
 from api.core.keyring import Keyring
+from api.core.limits import Limiter
 from api.core.people import People
 from api.core.resource import Resource
 from api.core.room import Room
@@ -64,7 +65,8 @@ def create_app(deps: Deps) -> FastAPI:
     app.state.tokens = Tokens(deps.database, deps.clock, deps.sealer, options.public_url)
     app.state.people = People(deps.database, deps.clock, app.state.tokens, deadline_s)
     app.state.passwords = Passwords(options.password_hash)
-    app.state.gate = Gate(app.state.keyring, app.state.people, deps.clock)
+    app.state.limiter = Limiter(deps.database, deps.clock, options.limits)
+    app.state.gate = Gate(app.state.keyring, app.state.people, app.state.limiter, deps.clock)
     hot = hot_routes()
     app.add_middleware(
         Edge,
