@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from api.access.routes import routes as access
 from api.analytics.routes import routes as analytics
 from api.audit.routes import routes as audit
 from api.auth.routes import routes as auth
@@ -10,10 +11,10 @@ from api.core import errors
 from api.core.admission import Gate
 from api.core.edge import Edge
 from api.core.keyring import Keyring
-from api.core.limits import Limiter
 from api.core.people import People
 from api.core.resource import Resource
 from api.core.room import Room
+from api.core.standings import Standings
 from api.core.tokens import Tokens
 from api.credits.routes import routes as credits
 from api.deadletters.routes import routes as deadletters
@@ -23,9 +24,13 @@ from api.events.routes import hot_routes
 from api.events.routes import routes as events
 from api.factors.routes import routes as factors
 from api.health.routes import routes as health
+from api.keys.routes import routes as keys
+from api.members.routes import routes as members
 from api.organizations.routes import routes as organizations
 from api.privacy.routes import routes as privacy
 from api.reconcile.routes import routes as reconcile
+from api.roles.routes import routes as roles
+from api.teams.routes import routes as teams
 from api.webhooks.routes import routes as webhooks
 from infra.passwords import Passwords
 
@@ -36,6 +41,11 @@ RESOURCES: tuple[Resource, ...] = (
     webhooks,
     deadletters,
     organizations,
+    members,
+    teams,
+    roles,
+    keys,
+    access,
     audit,
     factors,
     privacy,
@@ -64,9 +74,9 @@ def create_app(deps: Deps) -> FastAPI:
     app.state.keyring = Keyring(deps.database, deps.clock, deps.key_pepper, deadline_s)
     app.state.tokens = Tokens(deps.database, deps.clock, deps.sealer, options.public_url)
     app.state.people = People(deps.database, deps.clock, app.state.tokens, deadline_s)
+    app.state.standings = Standings(deps.database, deps.clock, deadline_s)
     app.state.passwords = Passwords(options.password_hash)
-    app.state.limiter = Limiter(deps.database, deps.clock, options.limits)
-    app.state.gate = Gate(app.state.keyring, app.state.people, app.state.limiter, deps.clock)
+    app.state.gate = Gate(app.state.keyring, app.state.people, app.state.standings, deps.clock)
     hot = hot_routes()
     app.add_middleware(
         Edge,

@@ -28,6 +28,7 @@ EVENTS: Final[dict[str, type[EventData]]] = {
         auth.LoginFailedV1,
         auth.PermissionDeniedV1,
         auth.KeyRotatedV1,
+        auth.KeyChangedV1,
         auth.KeyUsedFirstV1,
         auth.UserVerifiedV1,
         auth.UserUpdatedV1,

@@ -1,16 +1,15 @@
 """The guard of every route: who asks, may they, and whose rows their transactions see."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
 from api.core.keyring import Keyring
-from api.core.limits import Limiter
 from api.core.people import People
-from api.core.principal import ANY_ORGANIZATION, Principal
+from api.core.principal import ANY_ORGANIZATION, Kind, Principal
 from api.core.request_ids import Context
-from contracts.errors import PermissionDenied, Unauthenticated
+from api.core.standings import Standings
+from contracts.errors import NotFound, PermissionDenied, Unauthenticated
 from contracts.rules.access import PUBLIC
-from contracts.rules.limits import DEFAULT
 from infra.clock import Clock
 from infra.crypto import KEY_PREFIX, SERVICE_PREFIX
 from infra.postgres import tenancy
@@ -18,36 +17,32 @@ from infra.postgres import tenancy
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a route asks for: a permission (or PUBLIC, SELF); `step_up`: a person has just proved who they are;
-    `in_team`: holding the permission in one team will do, the service narrows to it; `limit`: its class of
-    contracts/rules/limits.py."""
+    """What a route asks for: a permission (or PUBLIC, SELF, ANYBODY); `step_up`: a person has just proved who they are;
+    `in_team`: holding the permission in one team will do, the service narrows to it."""
 
     permission: str
     step_up: bool = False
     in_team: bool = False
-    limit: str = DEFAULT
 
 
 class Gate:
     """Authenticates and authorises requests."""
 
-    def __init__(self, keyring: Keyring, people: People, limiter: Limiter, clock: Clock) -> None:
-        self._limiter = limiter
+    def __init__(self, keyring: Keyring, people: People, standings: Standings, clock: Clock) -> None:
         self._keyring = keyring
         self._people = people
+        self._standings = standings
         self._clock = clock
 
     async def admit(self, context: Context, needs: Needs) -> Principal | None:
         """The principal, once it is known to have the permission; None on public routes.
 
         From here on the request's transactions see the principal's organization only; platform staff see all.
-        Raises: Unauthenticated, PermissionDenied, StepUpRequired, RateLimited, DatabaseUnavailable.
+        Raises: Unauthenticated, PermissionDenied, StepUpRequired, DatabaseUnavailable.
         """
         if needs.permission == PUBLIC:
-            await self._limiter.admit(context, None, needs.limit)
             return None
         who = await self.authenticate(context)
-        await self._limiter.admit(context, who, needs.limit)
         context.found["principal"] = who
         if not (needs.in_team and who.teams_with(needs.permission)):
             who.require(needs.permission)
@@ -57,16 +52,31 @@ class Gate:
         return who
 
     async def authenticate(self, context: Context) -> Principal:
-        """Who asks. Raises: Unauthenticated, PermissionDenied (a key from elsewhere), DatabaseUnavailable."""
+        """Who asks.
+
+        Raises: Unauthenticated, PermissionDenied (a key from elsewhere), NotFound (a service's subject is no member),
+        DatabaseUnavailable.
+        """
         credential = _presented(context.headers)
         if credential.startswith((KEY_PREFIX, SERVICE_PREFIX)):
             who = await self._keyring.principal(credential)
             if who.networks and not _inside(context.address, who.networks):
                 raise PermissionDenied(f"This key may not be used from {context.address}; see its allowed networks.")
-            return who
+            return await self._speaking(who, context) if who.kind is Kind.SERVICE else who
         if credential.count(".") != 2:
             raise Unauthenticated("This is neither an API key (aihub_live_...) nor an access token; log in again.")
         return await self._people.principal(credential)
+
+    async def _speaking(self, who: Principal, context: Context) -> Principal:
+        """A service credential with the member whom it speaks for; the header counts for nobody else."""
+        raw = context.headers.get(b"x-user-id")
+        if not raw:
+            return who
+        subject = raw.decode("latin-1")
+        standing = await self._standings.of(who.organization_id, subject) if "\x00" not in subject else None
+        if standing is None or standing.status != "active":
+            raise NotFound("X-User-ID is not an active member of this organization.")
+        return replace(who, subject=subject)
 
 
 def _presented(headers: dict[bytes, bytes]) -> str:

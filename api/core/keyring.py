@@ -59,4 +59,5 @@ class Keyring:
             kind=Kind(row.kind),
             rate_class=rate_class(scopes),
             networks=tuple(row.allowed_networks),
+            made_by=row.created_by,
         )

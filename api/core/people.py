@@ -1,15 +1,13 @@
 """People: an access token names a session; what its owner may do is looked up, and remembered for a moment."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Mapping
 
 from api.core.deadlines import brief_transaction
 from api.core.principal import Kind, Login, Principal
 from api.core.remembered import MAX_REMEMBERED, Remembered
 from api.core.tokens import Tokens
 from contracts.errors import Unauthenticated
-from contracts.rules.access import SYSTEM_ROLES, effective, rate_class
+from contracts.rules.access import SYSTEM_ROLES, Held, held, rate_class
 from contracts.rules.sessions import TOUCH_EVERY, is_over, limits
 from infra.clock import Clock
 from infra.postgres import access, sessions
@@ -84,12 +82,7 @@ class People:
         return True
 
 
-async def held_by(tx: Tx, organization_id: str, user_id: str) -> tuple[frozenset[str], Mapping[str, frozenset[str]]]:
+async def held_by(tx: Tx, organization_id: str, user_id: str) -> Held:
     """What a member may do: in the whole organization, and by team."""
-    assigned = await access.assignments(tx, organization_id, user_id)
     roles = {**await access.custom_roles(tx, organization_id), **SYSTEM_ROLES}
-    by_team: defaultdict[str, list[str]] = defaultdict(list)
-    for one in assigned:
-        by_team[one.team_id].append(one.role_id)
-    scopes = effective(by_team.pop("", ()), roles)
-    return scopes, {team: effective(role_ids, roles) for team, role_ids in by_team.items()}
+    return held(await access.assignments(tx, organization_id, user_id), roles)

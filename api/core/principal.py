@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from contracts.errors import PermissionDenied, StepUpRequired, Unauthenticated
-from contracts.rules.access import SELF, allows
+from contracts.rules.access import ANYBODY, SELF, allows
 
 ANY_ORGANIZATION: Final = "system:any_organization"
 
@@ -36,6 +36,7 @@ class Principal:
 
     `id` names the key or the user. `scopes` hold in the whole organization, those of `teams` in one team only.
     `networks` are the only ones that a key may come from (none: any). `rate_class` is a role of RATE_CLASSES.
+    `made_by` made the key; `subject` is the member whom a service credential speaks for (`X-User-ID`).
     """
 
     id: str
@@ -47,6 +48,8 @@ class Principal:
     login: Login | None = None
     teams: Mapping[str, frozenset[str]] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
+    made_by: str | None = None
+    subject: str | None = None
 
     @property
     def user_id(self) -> str:
@@ -67,6 +70,8 @@ class Principal:
 
     def require(self, permission: str, team: str | None = None) -> None:
         """Returns when they may. Raises: PermissionDenied, naming the permission; Unauthenticated for SELF."""
+        if permission == ANYBODY:
+            return
         if permission == SELF:
             _ = self.user_id
         elif not self.may(permission, team):

@@ -1,1 +1,1 @@
-"""Organizations and their API keys."""
+"""Organizations."""

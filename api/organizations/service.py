@@ -1,97 +1,105 @@
-"""Makes organizations and keys, and says so: rows and facts in one transaction, by the outbox."""
+"""Makes, reads and changes organizations."""
 
-from datetime import datetime
 from typing import Final
 
-from api.core.keyring import Keyring
+from api.core.actor import Actor
+from api.core.changes import changes_of
+from api.core.etags import Precondition
 from api.core.paging import Page, Pagination
-from api.core.principal import Principal
+from api.core.principal import ANY_ORGANIZATION, Principal
 from api.deps import Deps
-from api.organizations.schemas import KeyIn, KeyOut, OrganizationIn, OrganizationOut
-from contracts import catalog, topics
-from contracts.errors import Invalid, NotFound, PermissionDenied, Problem
-from contracts.events.auth import KeyCreatedV1, KeyRevokedV1
-from contracts.events.base import SYSTEM_SOURCE, EventData
-from contracts.rules.access import covers
-from infra.crypto import hash_api_key, new_api_key
+from api.organizations.schemas import MembershipOut, NewOrganization, OrganizationChange, OrganizationOut
+from contracts.errors import Conflict, NotFound
+from contracts.events.members import MemberJoinedV1, OrganizationChangedV1, OrganizationCreatedV1
 from infra.ids import new_id
-from infra.postgres import keys
-from infra.postgres.database import Tx
-from producers import outbox
+from infra.postgres import keys, members
+from infra.postgres import organizations as store
+from infra.postgres.keys import OrganizationRow
 
-SOURCE: Final = SYSTEM_SOURCE + "/keys"
-ANY_ORGANIZATION: Final = "system:any_organization"
+MAX_OWNED: Final = 100
+PLATFORM: Final = "system:organizations"
 
 
-async def create_organization(deps: Deps, wanted: OrganizationIn) -> OrganizationOut:
-    """The new organization."""
-    row = keys.OrganizationRow(new_id("org"), wanted.name, deps.clock.now())
-    async with deps.database.transaction() as tx:
+async def create_organization(deps: Deps, actor: Actor, wanted: NewOrganization) -> OrganizationOut:
+    """The new organization; nobody belongs to it."""
+    row = OrganizationRow(new_id("org"), wanted.name, actor.now)
+    async with deps.database.unscoped() as tx:  # no organization's own: the maker is platform staff
         await keys.save_organization(tx, row)
-    return OrganizationOut(**row._asdict())
+        await actor.tell(tx, OrganizationCreatedV1(organization_id=row.id), organization_id=row.id)
+    return _out(row)
+
+
+async def create_own(deps: Deps, actor: Actor, wanted: NewOrganization) -> OrganizationOut:
+    """The new organization, of which the person is the owner. Raises: Conflict when they own too many."""
+    row, user_id = OrganizationRow(new_id("org"), wanted.name, actor.now), actor.who.user_id
+    async with deps.database.unscoped() as tx:  # another organization than the one that they act for
+        if sum(one.owner for one in await members.memberships_of(tx, user_id)) >= MAX_OWNED:
+            raise Conflict(f"You own {MAX_OWNED} organizations already; hand one on first.")
+        await keys.save_organization(tx, row)
+        await members.save_member(tx, row.id, user_id, owner=True, now=actor.now)
+        await actor.tell(tx, OrganizationCreatedV1(organization_id=row.id, owner=user_id), organization_id=row.id)
+        await actor.tell(tx, MemberJoinedV1(user_id=user_id), organization_id=row.id)
+    return _out(row)
+
+
+async def list_own(deps: Deps, who: Principal) -> list[MembershipOut]:
+    """Every organization that the person belongs to, by name."""
+    async with deps.database.unscoped() as tx:  # a person's own, across organizations
+        rows = await members.memberships_of(tx, who.user_id)
+    return [MembershipOut.model_validate(row._asdict()) for row in rows]
 
 
 async def list_organizations(deps: Deps, who: Principal, page: Page) -> tuple[list[OrganizationOut], Pagination]:
-    """The own organization; all of them for a key that may see them."""
-    only = None if who.may("system:organizations") else who.organization_id
+    """The own organization; all of them for platform staff."""
+    only = None if who.may(PLATFORM) else who.organization_id
+    after = None if page.after is None else (page.after[0], page.after[1])
     async with deps.database.transaction() as tx:
-        rows = await keys.list_organizations(tx, only=only, after=_after(page), limit=page.fetch)
+        rows = await keys.list_organizations(tx, only=only, after=after, limit=page.fetch)
     shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id))
-    return [OrganizationOut(**row._asdict()) for row in shown], pagination
+    return [_out(row) for row in shown], pagination
 
 
-async def create_key(deps: Deps, keyring: Keyring, who: Principal, wanted: KeyIn) -> KeyOut:
-    """The new key, in clear this once. Raises: PermissionDenied for scopes that the maker does not hold."""
-    for index, scope in enumerate(wanted.scopes):
-        if not covers(who.scopes, scope):
-            problem = Problem(f"/scopes/{index}", "permission_denied", f"you do not hold {scope} yourself")
-            raise PermissionDenied("Nobody grants what they do not hold.", problems=(problem,))
-    organization = await _organization(keyring, who, wanted.organization_id)
-    now, secret = deps.clock.now(), new_api_key()
-    hint = f"{secret[:15]}...{secret[-4:]}"
-    row = keys.KeyRow(new_id("key"), organization, wanted.name, hint, wanted.scopes, now, wanted.expires_at, None)
-    fact = KeyCreatedV1(key_id=row.id, name=row.name, scopes=tuple(row.scopes), actor=who.id)
+async def read_organization(deps: Deps, who: Principal, organization_id: str) -> OrganizationOut:
+    """The organization. Raises: NotFound, also for another one."""
+    _require_own(who, organization_id)
     async with deps.database.transaction() as tx:
-        await keys.save_key(tx, row, hash_api_key(secret, deps.key_pepper))
-        await _tell(tx, organization, fact, f"{row.id}/created", now)
-    return KeyOut(**row._asdict(), key=secret)
+        return _out(_found(await store.find_organization(tx, organization_id)))
 
 
-async def revoke_key(deps: Deps, who: Principal, key_id: str, reason: str | None) -> KeyOut:
-    """The revoked key; refused everywhere within a second. Revoking again changes nothing. Raises: NotFound."""
-    now = deps.clock.now()
+async def change_organization(
+    deps: Deps, actor: Actor, organization_id: str, wanted: OrganizationChange, precondition: Precondition
+) -> OrganizationOut:
+    """The changed organization. Raises: NotFound, PermissionDenied (the plan), PreconditionFailed, Invalid."""
+    _require_own(actor.who, organization_id)
+    changes = changes_of(wanted)
+    if "plan" in changes:
+        actor.who.require(PLATFORM)
+    if wanted.policy is not None:
+        changes["policy"] = wanted.policy.model_dump(exclude_unset=True, exclude_none=True)
     async with deps.database.transaction() as tx:
-        row = await keys.revoke_key(tx, who.organization_id, key_id, now)
-        if row is None:
-            raise NotFound("This organization has no such key.")
-        if row.revoked_at == now:
-            fact = KeyRevokedV1(key_id=key_id, reason=reason, actor=who.id)
-            await _tell(tx, who.organization_id, fact, f"{key_id}/revoked", now)
-    return KeyOut(**row._asdict())
+        row = _found(await store.lock_organization(tx, organization_id))
+        precondition.check(_out(row))
+        if changes:
+            row = _found(await store.change_organization(tx, organization_id, changes, actor.now))
+            fact = OrganizationChangedV1(organization_id=organization_id, changed=tuple(sorted(changes)))
+            await actor.tell(tx, fact, organization_id=organization_id)
+    return _out(row)
 
 
-async def list_keys(deps: Deps, who: Principal, page: Page) -> tuple[list[KeyOut], Pagination]:
-    """The organization's keys, the newest first."""
-    async with deps.database.transaction() as tx:
-        rows = await keys.list_keys(tx, who.organization_id, after=_after(page), limit=page.fetch)
-    shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id))
-    return [KeyOut(**row._asdict()) for row in shown], pagination
+def _require_own(who: Principal, organization_id: str) -> None:
+    if organization_id != who.organization_id and not who.may(ANY_ORGANIZATION):
+        raise _missing()
 
 
-async def _organization(keyring: Keyring, who: Principal, organization: str | None) -> str:
-    if organization is None or organization == who.organization_id:
-        return who.organization_id
-    who.require(ANY_ORGANIZATION)
-    if not await keyring.organization_exists(organization):
-        problem = Problem("/organization_id", "unknown_organization", "is not an organization")
-        raise Invalid("There is no such organization.", problems=(problem,))
-    return organization
+def _found(row: OrganizationRow | None) -> OrganizationRow:
+    if row is None:
+        raise _missing()
+    return row
 
 
-async def _tell(tx: Tx, organization: str, fact: EventData, event_id: str, now: datetime) -> None:
-    envelope = catalog.state(fact, event_id=event_id, source=SOURCE, organization=organization, now=now)
-    await outbox.save(tx, topics.AUTH, organization, [catalog.encode(envelope)])
+def _missing() -> NotFound:
+    return NotFound("There is no such organization.")
 
 
-def _after(page: Page) -> tuple[datetime, str] | None:
-    return None if page.after is None else (page.after[0], page.after[1])
+def _out(row: OrganizationRow) -> OrganizationOut:
+    return OrganizationOut.model_validate(row._asdict())

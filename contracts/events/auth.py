@@ -98,6 +98,16 @@ class KeyRotatedV1(AuthFact):
     previous_until: Instant
 
 
+class KeyChangedV1(AuthFact):
+    """An API key's name, expiry or networks changed; `changed` names the fields."""
+
+    TYPE: ClassVar[str] = "auth.key.changed.v1"
+    EXAMPLE: ClassVar[dict[str, Any]] = {"key_id": "key_01", "changed": ["allowed_networks"], "actor": "user_1"}
+
+    key_id: Text
+    changed: tuple[Literal["allowed_networks", "expires_at", "name"], ...]
+
+
 class KeyUsedFirstV1(AuthFact):
     """An API key was used from an address that it had not been used from before."""
 

@@ -7,6 +7,8 @@ PUBLIC: Final = "public"
 """Says that a route needs nobody."""
 SELF: Final = "self"
 """Says that a route needs a person who is logged in, and is about that person only."""
+ANYBODY: Final = "anybody"
+"""Says that a route needs somebody who proved who they are, key or person; the service narrows what they get."""
 
 PERMISSIONS: Final[dict[str, str]] = {
     "events:write": "Send usage events",
@@ -46,6 +48,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "system:organizations": "Create organizations and list all of them",
     "system:reconcile": "Compare the books and re-drive what is missing",
     "system:any_organization": "Act for any organization",
+    "system:users": "Disable and enable people's accounts",
     "system:services": "Create service credentials, which may speak for users",
     "system:mail": "Read the mail outbox",
     "system:security": "Rotate signing keys",
@@ -87,6 +90,9 @@ SYSTEM_ROLES: Final[Mapping[str, Role]] = {
 }
 """In every organization, changed by nobody; each takes in the one before it."""
 
+OWNER_ROLE: Final = "admin"
+"""What an owner holds, whatever roles they have: nobody can lock the owner out."""
+
 RATE_CLASSES: Final = ("guest", "user", "manager", "admin")
 """System roles that limit how often somebody may ask, the tightest first."""
 
@@ -121,6 +127,11 @@ def covers(scopes: frozenset[str], wanted: str) -> bool:
     return all(allows(scopes, permission) for permission in PERMISSIONS if allows(frozenset((wanted,)), permission))
 
 
+def beyond(held: frozenset[str], wanted: Iterable[str]) -> tuple[str, ...]:
+    """The scopes of `wanted` that a holder of `held` may not hand on, sorted."""
+    return tuple(sorted(scope for scope in set(wanted) if not covers(held, scope)))
+
+
 def lineage(role_id: str, roles: Mapping[str, Role]) -> tuple[str, ...]:
     """The role and all it inherits, each once, nearest first; unknown ids and cycles end a branch."""
     found: dict[str, None] = {}
@@ -141,6 +152,58 @@ def effective(role_ids: Iterable[str], roles: Mapping[str, Role]) -> frozenset[s
 def makes_cycle(role_id: str, inherits: Iterable[str], roles: Mapping[str, Role]) -> bool:
     """Whether the role would inherit itself."""
     return any(role_id in lineage(parent, roles) for parent in inherits)
+
+
+class Assigned(NamedTuple):
+    """A role that somebody has; `team_id` '' is the whole organization."""
+
+    role_id: str
+    team_id: str = ""
+
+
+class Source(NamedTuple):
+    """Where a permission comes from: the role `through` was assigned, its ancestor (or itself) `role` holds `scope`."""
+
+    role: str
+    through: str
+    scope: str
+    team_id: str
+
+
+class Held(NamedTuple):
+    """What somebody's roles come to: in the whole organization, and beyond that in single teams."""
+
+    scopes: frozenset[str]
+    teams: Mapping[str, frozenset[str]]
+
+
+def held(assigned: Iterable[Assigned], roles: Mapping[str, Role]) -> Held:
+    """What these assignments come to, inheritance included."""
+    by_team: dict[str, list[str]] = {}
+    for role_id, team_id in assigned:
+        by_team.setdefault(team_id, []).append(role_id)
+    everywhere = effective(by_team.pop("", ()), roles)
+    return Held(everywhere, {team: effective(role_ids, roles) for team, role_ids in by_team.items()})
+
+
+def sources(permission: str, assigned: Iterable[Assigned], roles: Mapping[str, Role]) -> tuple[Source, ...]:
+    """Every way in which these assignments give the permission; empty: they do not."""
+    return tuple(
+        Source(one, role_id, scope, team_id)
+        for role_id, team_id in assigned
+        for one in lineage(role_id, roles)
+        for scope in sorted(roles[one].permissions)
+        if allows(frozenset((scope,)), permission)
+    )
+
+
+def matrix(roles: Iterable[Role], known: Mapping[str, Role]) -> dict[str, tuple[str, ...]]:
+    """Permission to the ids of the roles that give it, inheritance included."""
+    held = {role.id: effective((role.id,), known) for role in roles}
+    return {
+        permission: tuple(role_id for role_id, scopes in held.items() if allows(scopes, permission))
+        for permission in PERMISSIONS
+    }
 
 
 def rate_class(scopes: frozenset[str]) -> str:

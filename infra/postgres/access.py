@@ -2,14 +2,37 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, select
+from sqlalchemy import ColumnElement, and_, exists, literal, select, union
 
-from contracts.rules.access import Role
+from contracts.rules.access import OWNER_ROLE, Assigned, Role
 from infra.postgres.database import Tx
 from infra.postgres.tables.credentials import sessions
-from infra.postgres.tables.identity import memberships, organizations, role_assignments, roles, users
+from infra.postgres.tables.identity import (
+    api_keys,
+    invitations,
+    memberships,
+    organizations,
+    role_assignments,
+    roles,
+    teams,
+    users,
+)
+from infra.postgres.tables.webhooks import webhook_endpoints
+
+_RESOURCES: Final[Mapping[str, tuple[ColumnElement[Any], ColumnElement[Any]]]] = {
+    "inv": (invitations.c.id, invitations.c.organization_id),
+    "key": (api_keys.c.id, api_keys.c.organization_id),
+    "org": (organizations.c.id, organizations.c.id),
+    "role": (roles.c.id, roles.c.organization_id),
+    "team": (teams.c.id, teams.c.organization_id),
+    "user": (memberships.c.user_id, memberships.c.organization_id),
+    "we": (webhook_endpoints.c.id, webhook_endpoints.c.organization_id),
+}
+"""What a resource's id begins with, the column of its id and that of its organization."""
+
+RESOURCE_KINDS: Final = tuple(_RESOURCES)
 
 
 class MemberSession(NamedTuple):
@@ -26,11 +49,12 @@ class MemberSession(NamedTuple):
     policy: Mapping[str, Any]
 
 
-class Assignment(NamedTuple):
-    """A role of a member; `team_id` '' is the whole organization."""
+class Membership(NamedTuple):
+    """How somebody stands in an organization; `policy` is the organization's."""
 
-    role_id: str
-    team_id: str
+    status: str
+    owner: bool
+    policy: Mapping[str, Any]
 
 
 async def member_session(
@@ -64,11 +88,27 @@ async def member_session(
     return MemberSession(*row) if row else None
 
 
-async def assignments(tx: Tx, organization_id: str, user_id: str) -> list[Assignment]:
-    """The member's roles."""
+async def membership(tx: Tx, organization_id: str, user_id: str) -> Membership | None:
+    """How the person stands in the organization; None when they do not belong to it."""
+    statement = (
+        select(users.c.status, memberships.c.owner, organizations.c.policy)
+        .join(users, users.c.id == memberships.c.user_id)
+        .join(organizations, organizations.c.id == memberships.c.organization_id)
+        .where(memberships.c.organization_id == organization_id, memberships.c.user_id == user_id)
+    )
+    row = (await tx.execute(statement)).one_or_none()
+    return Membership(*row) if row else None
+
+
+async def assignments(tx: Tx, organization_id: str, user_id: str) -> list[Assigned]:
+    """The member's roles; an owner has OWNER_ROLE, assigned or not."""
     mine = and_(role_assignments.c.organization_id == organization_id, role_assignments.c.user_id == user_id)
-    rows = await tx.execute(select(role_assignments.c.role_id, role_assignments.c.team_id).where(mine))
-    return [Assignment(*row) for row in rows]
+    member = and_(memberships.c.organization_id == organization_id, memberships.c.user_id == user_id)
+    query = union(
+        select(role_assignments.c.role_id, role_assignments.c.team_id).where(mine),
+        select(literal(OWNER_ROLE), literal("")).where(member, memberships.c.owner),
+    )
+    return [Assigned(*row) for row in await tx.execute(query)]
 
 
 async def custom_roles(tx: Tx, organization_id: str) -> dict[str, Role]:
@@ -78,3 +118,9 @@ async def custom_roles(tx: Tx, organization_id: str) -> dict[str, Role]:
     return {
         row.id: Role(row.id, row.name, row.description, frozenset(row.permissions), tuple(row.inherits)) for row in rows
     }
+
+
+async def resource_exists(tx: Tx, organization_id: str, resource_id: str) -> bool:
+    """Whether the organization has the resource; its kind is one of RESOURCE_KINDS."""
+    id_column, owner = _RESOURCES[resource_id.partition("_")[0]]
+    return bool(await tx.scalar(select(exists().where(id_column == resource_id, owner == organization_id))))

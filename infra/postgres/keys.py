@@ -1,6 +1,6 @@
 """Organizations and API keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -24,6 +24,12 @@ class KeyRow(NamedTuple):
     revoked_at: datetime | None
     kind: str = "key"
     allowed_networks: Sequence[str] = ()
+    created_by: str | None = None
+    rotated_at: datetime | None = None
+    previous_until: datetime | None = None
+    last_used_at: datetime | None = None
+    last_used_from: str | None = None
+    version: int = 1
 
 
 class OrganizationRow(NamedTuple):
@@ -32,6 +38,11 @@ class OrganizationRow(NamedTuple):
     id: str
     name: str
     created_at: datetime
+    personal_of: str | None = None
+    policy: Mapping[str, Any] = {}
+    plan: str = "unlimited"
+    updated_at: datetime | None = None
+    version: int = 1
 
 
 _KEY = [api_keys.c[name] for name in KeyRow._fields]
@@ -61,6 +72,36 @@ async def save_key(tx: Tx, key: KeyRow, digest: bytes) -> bool:
     """True when it is new, False when this hash or id was there already (nothing changes then)."""
     statement = insert(api_keys).values(**key._asdict(), hash=digest).on_conflict_do_nothing()
     return (await tx.execute(statement)).rowcount == 1
+
+
+async def find_key_of(tx: Tx, organization_id: str, key_id: str, *, lock: bool = False) -> KeyRow | None:
+    """The organization's key; None when it has none of this id. `lock`: nobody changes it until the commit."""
+    query = select(*_KEY).where(api_keys.c.id == key_id, api_keys.c.organization_id == organization_id)
+    row = (await tx.execute(query.with_for_update() if lock else query)).one_or_none()
+    return KeyRow(*row) if row else None
+
+
+async def change_key(tx: Tx, organization_id: str, key_id: str, changes: Mapping[str, Any]) -> KeyRow:
+    """The key after the change; it is there, and locked."""
+    statement = (
+        update(api_keys)
+        .where(api_keys.c.id == key_id, api_keys.c.organization_id == organization_id)
+        .values(**changes, version=api_keys.c.version + 1)
+        .returning(*_KEY)
+    )
+    return KeyRow(*(await tx.execute(statement)).one())
+
+
+async def rotate_key(
+    tx: Tx, organization_id: str, key_id: str, digest: bytes, hint: str, *, until: datetime, now: datetime
+) -> KeyRow:
+    """The key under its new hash; the one before works until then, one before that no more."""
+    return await change_key(
+        tx,
+        organization_id,
+        key_id,
+        {"previous_hash": api_keys.c.hash, "previous_until": until, "hash": digest, "hint": hint, "rotated_at": now},
+    )
 
 
 async def revoke_key(tx: Tx, organization_id: str, key_id: str, now: datetime) -> KeyRow | None:

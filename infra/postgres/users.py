@@ -91,6 +91,16 @@ async def lock_user(tx: Tx, user_id: str) -> None:
     await tx.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
 
 
+async def set_status(tx: Tx, user_id: str, status: str, now: datetime) -> bool:
+    """True when this changed something; an erased account stays erased."""
+    statement = (
+        update(users)
+        .where(users.c.id == user_id, users.c.status.not_in((status, "erased")))
+        .values(status=status, updated_at=now, version=users.c.version + 1)
+    )
+    return (await tx.execute(statement)).rowcount == 1
+
+
 async def save_person_key(tx: Tx, user_id: str, sealed: bytes) -> None:
     """Keeps the key that seals the person's data in events; one that is there stays."""
     await tx.execute(insert(person_keys).values(user_id=user_id, sealed=sealed).on_conflict_do_nothing())

@@ -21,7 +21,7 @@ from contracts.envelope import Envelope
 from contracts.topics import Topic, TopicNames
 from infra.clickhouse.client import ClickHouse
 from infra.clickhouse.migrate import migrate
-from infra.crypto import Sealer, hash_api_key, new_api_key
+from infra.crypto import KEY_PREFIX, Sealer, hash_api_key, new_api_key
 from infra.embedded.engines import Engines
 from infra.ids import new_id
 from infra.kafka.admin import ensure_topics
@@ -109,9 +109,11 @@ class Api:
             return await self.client.post("/v1/events", content=body, headers=headers, **options)
         return await self.client.post("/v1/events", json=body, headers=headers, **options)
 
-    async def make_key(self, scopes: list[str], organization: str | None = None, **changes: Any) -> str:
+    async def make_key(
+        self, scopes: list[str], organization: str | None = None, *, prefix: str = KEY_PREFIX, **changes: Any
+    ) -> str:
         """A new key of the organization with these scopes."""
-        secret = new_api_key()
+        secret = new_api_key(prefix)
         now = self.clock.now()
         row = keys.KeyRow(new_id("key"), organization or self.organization, "test", "hint", scopes, now, None, None)
         async with self.deps.database.transaction() as tx:
@@ -125,7 +127,9 @@ class Api:
             assert await keys.save_organization(tx, row)
         return row.id
 
-    async def make_user(self, *roles: str, organization: str | None = None, **changes: Any) -> Person:
+    async def make_user(
+        self, *roles: str, organization: str | None = None, owner: bool = False, **changes: Any
+    ) -> Person:
         """A person who is a member of the organization with these roles, logged in; `changes` are the session's."""
         now, user_id = self.clock.now(), new_id("user")
         where = organization or self.organization
@@ -135,7 +139,7 @@ class Api:
                 tx, users.UserRow(user_id, email, now, None, "en", None, None, "active", now, now, 1)
             )
             await make_person_key(tx, self.deps.sealer, user_id)
-            await members.save_member(tx, where, user_id, owner=False, now=now)
+            await members.save_member(tx, where, user_id, owner=owner, now=now)
             for role in roles:
                 await members.assign(tx, where, user_id, role, by="test", now=now)
             session = sessions.SessionRow(
@@ -190,7 +194,6 @@ async def stack(
             sealer=Sealer(PEPPER),
             options=ApiOptions(
                 body_deadline_s=1.0,
-                limits=None,
                 trusted_proxies=("127.0.0.0/8",),  # a test gives its clients addresses of their own
                 password_hash=HashOptions(memory_kib=64, rounds=1),
             ),

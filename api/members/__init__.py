@@ -1,0 +1,1 @@
+"""Members: who belongs to the organization, who owns it, who is invited."""

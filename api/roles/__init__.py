@@ -1,0 +1,1 @@
+"""Roles, the permission matrix, and who has which role."""

@@ -1,0 +1,76 @@
+"""Invitations: by e-mail, used once, for seven days."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import insert, select, tuple_, update
+
+from infra.postgres.database import Tx
+from infra.postgres.tables.identity import invitations
+
+
+class InvitationRow(NamedTuple):
+    """One invitation; the token's hash stays in the database."""
+
+    id: str
+    organization_id: str
+    email: str
+    role_id: str
+    invited_by: str
+    created_at: datetime
+    expires_at: datetime
+    accepted_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+_COLUMNS = [invitations.c[name] for name in InvitationRow._fields]
+_OPEN = (invitations.c.accepted_at.is_(None), invitations.c.revoked_at.is_(None))
+
+
+async def save_invitation(tx: Tx, invitation: InvitationRow, digest: bytes) -> None:
+    """A new invitation under the hash of its token."""
+    await tx.execute(insert(invitations).values(**invitation._asdict(), hash=digest))
+
+
+async def revoke_earlier(tx: Tx, organization_id: str, email: str, now: datetime) -> None:
+    """Open invitations of this address are void: the newest counts."""
+    mine = (invitations.c.organization_id == organization_id, invitations.c.email == email)
+    await tx.execute(update(invitations).where(*mine, *_OPEN).values(revoked_at=now))
+
+
+async def revoke_of(tx: Tx, organization_id: str, invited_by: str, now: datetime) -> None:
+    """Open invitations that somebody sent are void."""
+    mine = (invitations.c.organization_id == organization_id, invitations.c.invited_by == invited_by)
+    await tx.execute(update(invitations).where(*mine, *_OPEN).values(revoked_at=now))
+
+
+async def revoke_invitation(tx: Tx, organization_id: str, invitation_id: str, now: datetime) -> InvitationRow | None:
+    """The invitation, revoked now or earlier, or accepted; None when the organization has none of this id."""
+    mine = (invitations.c.organization_id == organization_id, invitations.c.id == invitation_id)
+    await tx.execute(update(invitations).where(*mine, *_OPEN).values(revoked_at=now))
+    row = (await tx.execute(select(*_COLUMNS).where(*mine))).one_or_none()
+    return InvitationRow(*row) if row else None
+
+
+async def find_by_hash(tx: Tx, digest: bytes) -> InvitationRow | None:
+    """The invitation of the token with this hash, used or not: needs an unscoped transaction."""
+    row = (await tx.execute(select(*_COLUMNS).where(invitations.c.hash == digest))).one_or_none()
+    return InvitationRow(*row) if row else None
+
+
+async def accept_invitation(tx: Tx, invitation_id: str, now: datetime) -> bool:
+    """True for the one who uses it; False when it was used, revoked, or is over."""
+    usable = (invitations.c.id == invitation_id, *_OPEN, invitations.c.expires_at > now)
+    return (await tx.execute(update(invitations).where(*usable).values(accepted_at=now))).rowcount == 1
+
+
+async def list_invitations(
+    tx: Tx, organization_id: str, *, after: tuple[Any, ...] | None, limit: int
+) -> Sequence[InvitationRow]:
+    """The organization's invitations, the newest first, after the position."""
+    query = select(*_COLUMNS).where(invitations.c.organization_id == organization_id)
+    place = tuple_(invitations.c.created_at, invitations.c.id)
+    if after is not None:
+        query = query.where(place < tuple_(*after))
+    return [InvitationRow(*row) for row in await tx.execute(query.order_by(place.desc()).limit(limit))]
