@@ -11,6 +11,7 @@ from api.core import errors
 from api.core.admission import Gate
 from api.core.edge import Edge
 from api.core.keyring import Keyring
+from api.core.limits import Limiter
 from api.core.people import People
 from api.core.resource import Resource
 from api.core.room import Room
@@ -76,7 +77,8 @@ def create_app(deps: Deps) -> FastAPI:
     app.state.people = People(deps.database, deps.clock, app.state.tokens, deadline_s)
     app.state.standings = Standings(deps.database, deps.clock, deadline_s)
     app.state.passwords = Passwords(options.password_hash)
-    app.state.gate = Gate(app.state.keyring, app.state.people, app.state.standings, deps.clock)
+    app.state.limiter = Limiter(deps.database, deps.clock, options.limits)
+    app.state.gate = Gate(app.state.keyring, app.state.people, app.state.standings, app.state.limiter, deps.clock)
     hot = hot_routes()
     app.add_middleware(
         Edge,

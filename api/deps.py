@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from contracts.rules.limits import Limits
 from infra.clickhouse.client import ClickHouse
 from infra.clock import Clock
 from infra.crypto import Sealer
@@ -29,6 +30,8 @@ class ApiOptions:
     """Of the two posts of events, and as many of all other requests: what is beyond is refused (503, Retry-After)."""
     bytes_in_flight: int = 16_000_000
     """Bodies of those requests, plain. What is made of a body takes up to six times its room."""
+    limits: Limits | None = field(default_factory=Limits)
+    """How often somebody may ask; None: as often as they like."""
     password_hash: HashOptions = field(default_factory=HashOptions)
     """What one password hash costs; a stored one with other costs is made anew at the next log-in."""
     password_min: int = 12

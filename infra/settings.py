@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.errors import ConfigError
+from contracts.rules.limits import Limits
 from infra.crypto import Sealer
 
 MIN_SECRET_LENGTH: Final = 32
@@ -31,6 +32,14 @@ class Settings(BaseSettings):
     secret_previous: SecretStr | None = Field(default=None, description="The secret before: still opens what it sealed")
     public_url: str | None = Field(default=None, description="https://... under which people reach this hub")
     trusted_proxies: tuple[str, ...] = Field(default=(), description="CIDRs whose X-Forwarded-For is believed")
+
+    rate_limiting: bool = Field(default=True, description="false: nobody is limited (load tests only)")
+    rate_limits: dict[str, dict[str, int | None]] = Field(
+        default={}, description='JSON, requests a minute: {"default": {"user": 120}, "strict": {"guest": 3}}'
+    )
+    ingest_plans: dict[str, int | None] = Field(
+        default={}, description='JSON, posts of events a minute by plan of the organization: {"free": 600}'
+    )
 
     postgres_dsn: SecretStr | None = Field(default=None, description="postgresql://user:password@host:port/name")
     postgres_pool: int = Field(default=10, ge=2, le=200)
@@ -66,7 +75,13 @@ class Settings(BaseSettings):
             raise ValueError(f"AIHUB_SECRET must have at least {MIN_SECRET_LENGTH} characters")
         if self.kafka_protocol.startswith("SASL") and not (self.kafka_username and self.kafka_password):
             raise ValueError("AIHUB_KAFKA_USERNAME and AIHUB_KAFKA_PASSWORD are needed for SASL")
+        _ = self.limits
         return self
+
+    @property
+    def limits(self) -> Limits | None:
+        """The rate limits in force; None: nobody is limited. Raises: ValueError for an unknown class or role."""
+        return Limits().changed(self.rate_limits, self.ingest_plans) if self.rate_limiting else None
 
     @property
     def distributed(self) -> bool:

@@ -4,12 +4,14 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
 from api.core.keyring import Keyring
+from api.core.limits import Limiter
 from api.core.people import People
 from api.core.principal import ANY_ORGANIZATION, Kind, Principal
 from api.core.request_ids import Context
 from api.core.standings import Standings
 from contracts.errors import NotFound, PermissionDenied, Unauthenticated
 from contracts.rules.access import PUBLIC
+from contracts.rules.limits import DEFAULT
 from infra.clock import Clock
 from infra.crypto import KEY_PREFIX, SERVICE_PREFIX
 from infra.postgres import tenancy
@@ -18,17 +20,20 @@ from infra.postgres import tenancy
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What a route asks for: a permission (or PUBLIC, SELF, ANYBODY); `step_up`: a person has just proved who they are;
-    `in_team`: holding the permission in one team will do, the service narrows to it."""
+    `in_team`: holding the permission in one team will do, the service narrows to it; `limit`: its class of
+    contracts/rules/limits.py."""
 
     permission: str
     step_up: bool = False
     in_team: bool = False
+    limit: str = DEFAULT
 
 
 class Gate:
     """Authenticates and authorises requests."""
 
-    def __init__(self, keyring: Keyring, people: People, standings: Standings, clock: Clock) -> None:
+    def __init__(self, keyring: Keyring, people: People, standings: Standings, limiter: Limiter, clock: Clock) -> None:
+        self._limiter = limiter
         self._keyring = keyring
         self._people = people
         self._standings = standings
@@ -38,11 +43,13 @@ class Gate:
         """The principal, once it is known to have the permission; None on public routes.
 
         From here on the request's transactions see the principal's organization only; platform staff see all.
-        Raises: Unauthenticated, PermissionDenied, StepUpRequired, DatabaseUnavailable.
+        Raises: Unauthenticated, PermissionDenied, StepUpRequired, RateLimited, DatabaseUnavailable.
         """
         if needs.permission == PUBLIC:
+            await self._limiter.admit(context, None, needs.limit)
             return None
         who = await self.authenticate(context)
+        await self._limiter.admit(context, who, needs.limit)
         context.found["principal"] = who
         if not (needs.in_team and who.teams_with(needs.permission)):
             who.require(needs.permission)

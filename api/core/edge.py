@@ -119,7 +119,7 @@ def _count(method: str, route: str, status: int, seconds: float) -> None:
 def _complete(message: Message, context: Context) -> None:
     headers = message["headers"]
     headers.append((b"x-request-id", context.request_id.encode()))
-    headers += (_ALWAYS, (b"cache-control", context.cache_control))
+    headers += (_ALWAYS, (b"cache-control", context.cache_control), *context.limit_headers)
     if context.unread_body or message["status"] == 408:
         headers.append((b"connection", b"close"))
 

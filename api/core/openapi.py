@@ -15,6 +15,7 @@ from api.core.errors import Detail, ErrorAnswer, ErrorBody, ProblemAnswer
 from api.core.examples import example_of
 from api.core.resource import PERMISSION_FIELD, RawRoute
 from contracts.rules.access import PUBLIC
+from contracts.rules.limits import DEFAULT, EXEMPT
 
 DESCRIPTION: Final = (
     "Metering, credits, analytics and webhooks for AI usage. Answers are `{data, meta}`, lists add `pagination`, errors"
@@ -96,6 +97,8 @@ def _complete(operation: dict[str, Any], method: str) -> None:
     permission = operation.get(PERMISSION_FIELD, PUBLIC)
     errors = set(operation.pop("x-errors", ()))
     operation["security"] = [] if permission == PUBLIC else _ANY_SCHEME
+    if operation.pop("x-limit", DEFAULT) != EXEMPT:
+        errors.add(429)
     if not operation.get("x-step-up"):
         operation.pop("x-step-up", None)
     operation.pop("x-in-team", None)

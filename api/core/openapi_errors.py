@@ -27,6 +27,11 @@ MEANING: Final = {
 """The one table of statuses."""
 
 _EXAMPLE: Final = {"timestamp": "2026-11-23T07:30:00.123456Z", "request_id": "req_019ab0c2f3e47d5a8b1c2d3e4f506172"}
+_LIMIT_HEADERS: Final = {
+    "RateLimit-Policy": {"schema": {"type": "string"}, "example": '"default";q=60;w=60', "description": "The limit"},
+    "RateLimit": {"schema": {"type": "string"}, "example": '"default";r=0;t=17', "description": "What is left of it"},
+}
+"""Also on every other answer of a limited route."""
 _DETAIL: Final = {"pointer": "/name", "code": "missing", "message": "Field required"}
 
 
@@ -55,6 +60,8 @@ def _response(status: int) -> dict[str, Any]:
     }
     if status in (RateLimited.status, Unavailable.status):
         response["headers"] = {"Retry-After": {"schema": {"type": "integer", "minimum": 0}, "description": "Seconds"}}
+    if status == RateLimited.status:
+        response["headers"] |= _LIMIT_HEADERS
     return response
 
 

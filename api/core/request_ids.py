@@ -23,6 +23,7 @@ class Context:
     address: str = ""
     route: str = "other"
     unread_body: bool = False
+    limit_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     cache_control: bytes = b"no-store"
     place: Place | None = None
     found: dict[str, Any] = field(default_factory=dict)

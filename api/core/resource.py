@@ -26,6 +26,7 @@ from api.deps import Deps
 from contracts import json_text
 from contracts.errors import UnsupportedMediaType
 from contracts.rules.access import ANYBODY, PERMISSIONS, PUBLIC, SELF
+from contracts.rules.limits import CLASSES, DEFAULT, EXEMPT
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
 
@@ -63,7 +64,7 @@ class GuardedRoute(APIRoute):
         """FastAPI's handler behind the guard."""
         handle = super().get_route_handler()
         extra = self.openapi_extra or {}
-        needs = Needs(extra[PERMISSION_FIELD], extra["x-step-up"], extra["x-in-team"])
+        needs = Needs(extra[PERMISSION_FIELD], extra["x-step-up"], extra["x-in-team"], extra["x-limit"])
         path = self.path_format
 
         async def guarded(request: Request) -> Response:
@@ -146,18 +147,22 @@ class Resource:
         media: tuple[str, ...] = (),
         step_up: bool = False,
         in_team: bool = False,
+        limit: str = DEFAULT,
     ) -> Callable[[Endpoint], Endpoint]:
         """Declares a route: `needs` a permission (or PUBLIC, SELF, ANYBODY), `answers` its body (None: no body),
         `errors` further statuses beside those that every route has, `idempotent`: takes an Idempotency-Key,
         `etag`: answers with an ETag and heeds If-None-Match or If-Match, `media`: types of a body that is not JSON,
         `step_up`: a person must have proved again who they are (money, keys, roles), `in_team`: open to who holds the
-        permission in one team, the service narrows by `who.teams_with(...)`."""
+        permission in one team, the service narrows by `who.teams_with(...)`, `limit`: how often one may ask, a class of
+        contracts/rules/limits.py ("strict" where secrets are guessed)."""
         if needs not in (PUBLIC, SELF, ANYBODY) and needs not in PERMISSIONS:
             raise ValueError(f"{method} {self.prefix}{path} names the unknown permission {needs!r}")
+        if limit not in (*CLASSES, EXEMPT):
+            raise ValueError(f"{method} {self.prefix}{path} names the unknown limit {limit!r}")
 
         def declare(endpoint: Endpoint) -> Endpoint:
             extra = {PERMISSION_FIELD: needs, "x-errors": list(errors), "x-idempotent": idempotent, "x-etag": etag}
-            extra |= {"x-step-up": step_up, "x-in-team": in_team}
+            extra |= {"x-step-up": step_up, "x-in-team": in_team, "x-limit": limit}
             answer: dict[str, Any] = {"description": "Done"}
             if answers is not None:
                 answer["model"] = answers

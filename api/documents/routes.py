@@ -18,6 +18,7 @@ from api.documents.assets import MEDIA_TYPES, asset
 from api.events.openapi import SCHEMAS
 from contracts import asyncapi
 from contracts.rules.access import PUBLIC
+from contracts.rules.limits import EXEMPT, LENIENT
 
 routes: Final = Resource("/v1", "documents")
 
@@ -31,7 +32,7 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{"openapi": "3.1.0"}]})
 
 
-@routes.get("/openapi.json", needs=PUBLIC, answers=Document)
+@routes.get("/openapi.json", needs=PUBLIC, limit=LENIENT, answers=Document)
 async def openapi_document(request: Request) -> Response:
     """This API as OpenAPI 3.1."""
     state: Any = request.app.state
@@ -40,26 +41,26 @@ async def openapi_document(request: Request) -> Response:
     return JsonBytes(state.openapi)
 
 
-@routes.get("/asyncapi.json", needs=PUBLIC, answers=Document)
+@routes.get("/asyncapi.json", needs=PUBLIC, limit=LENIENT, answers=Document)
 async def asyncapi_document(request: Request, deps: DepsIn) -> Response:
     """The topics and events as AsyncAPI 3.0."""
     return JsonBytes(_asyncapi(deps.options.version))
 
 
-@routes.get("/docs", needs=PUBLIC, answers=None, media=("text/html",))
+@routes.get("/docs", needs=PUBLIC, limit=LENIENT, answers=None, media=("text/html",))
 async def reference_page(request: Request) -> Response:
     """The API reference as a page, from the OpenAPI document."""
     scripts = ("swagger-ui-bundle.js", "reference.js")
     return html.page("API reference", "", _REFERENCE, styles=("swagger-ui.css", "pages.css"), scripts=scripts)
 
 
-@routes.get("/docs/events", needs=PUBLIC, answers=None, media=("text/html",))
+@routes.get("/docs/events", needs=PUBLIC, limit=LENIENT, answers=None, media=("text/html",))
 async def events_reference_page(request: Request, deps: DepsIn) -> Response:
     """The topics and events as a page, from the AsyncAPI document."""
     return html.page("Events", "../", _events(deps.options.version), styles=("pages.css",))
 
 
-@routes.get("/docs/assets/{name}", needs=PUBLIC, answers=None, media=MEDIA_TYPES, errors=(404,))
+@routes.get("/docs/assets/{name}", needs=PUBLIC, limit=EXEMPT, answers=None, media=MEDIA_TYPES, errors=(404,))
 async def read_asset(request: Request, name: str) -> Response:
     """A script or style sheet of the pages."""
     found = asset(name)

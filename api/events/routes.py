@@ -24,12 +24,13 @@ from api.events.journey import journey
 from api.events.openapi import EVENTS_OPERATION, USAGE_OPERATION
 from api.events.schemas import Journey
 from contracts.errors import Invalid, Problem
+from contracts.rules.limits import INGEST
 from contracts.types import rfc3339
 
 Read = Callable[[dict[bytes, bytes], bytes, int], Sent]
 
 NEEDS: Final = "events:write"
-_NEEDS: Final = Needs(NEEDS)
+_NEEDS: Final = Needs(NEEDS, limit=INGEST)
 _JSON: Final = (b"content-type", b"application/json")
 
 EventId = Annotated[str, Path(max_length=255, examples=["evt_0199"])]

@@ -13,6 +13,7 @@ from api.core.envelope import JsonBytes
 from api.core.resource import DepsIn, Resource
 from contracts.errors import Unavailable
 from contracts.rules.access import PUBLIC
+from contracts.rules.limits import EXEMPT
 from infra.telemetry import metrics
 from infra.telemetry.progress import PROGRESS
 
@@ -35,13 +36,13 @@ class Ready(BaseModel):
     consumers: dict[str, dict[str, Any]]
 
 
-@routes.get("/health/live", needs=PUBLIC, answers=Live)
+@routes.get("/health/live", needs=PUBLIC, limit=EXEMPT, answers=Live)
 async def live(request: Request) -> Response:
     """Whether the process answers at all; asks nothing else."""
     return JsonBytes(b'{"status":"live"}')
 
 
-@routes.get("/health/ready", needs=PUBLIC, answers=Ready, errors=(503,))
+@routes.get("/health/ready", needs=PUBLIC, limit=EXEMPT, answers=Ready, errors=(503,))
 async def ready(request: Request, deps: DepsIn) -> Response:
     """Whether it can take events: 503 while Kafka is away or a consumer in this process stands still."""
     postgres, clickhouse = await asyncio.gather(_up(deps.database.ping), _up(deps.clickhouse.ping))
@@ -53,7 +54,7 @@ async def ready(request: Request, deps: DepsIn) -> Response:
     return JsonBytes(to_json(body), 200 if takes else 503, None if takes else {"Retry-After": "2"})
 
 
-@routes.get("/metrics", needs=PUBLIC, answers=None, media=("text/plain",))
+@routes.get("/metrics", needs=PUBLIC, limit=EXEMPT, answers=None, media=("text/plain",))
 async def figures(request: Request) -> Response:
     """All metrics in Prometheus' text format."""
     return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)

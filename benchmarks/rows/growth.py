@@ -1,15 +1,20 @@
 """What an event costs the ledger and analytics while their stores grow, and with many organizations (`--full`)."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, NamedTuple, Protocol
 
 from benchmarks.consume import Lap
 from benchmarks.measure import Size
+from benchmarks.processes import cpu_s, tree
 from benchmarks.report import Row
 from benchmarks.rows.analytics import open_analytics
 from benchmarks.rows.ledger import open_ledger
 from benchmarks.world import World
+from infra.clock import SystemClock
+from infra.ops.laws import broken_laws
+from infra.postgres.database import Database
 
 STORES: Final = (10_000, 100_000, 1_000_000)
 SMALL_STORES: Final = (10_000, 30_000)
@@ -34,32 +39,77 @@ class Hop(Protocol):
 Work = Callable[[int], Awaitable[Lap]]
 
 
+class Cost(NamedTuple):
+    """Microseconds an event."""
+
+    cpu_us: float
+    wall_us: float
+
+
+Check = Callable[[], Awaitable[None]]
+
+
 async def measure(world: World, size: Size) -> list[Row]:
-    """Rows of both hops: microseconds of wall time an event, the limit being the smallest store."""
+    """Rows of both hops: microseconds of CPU an event, the limit being the smallest store."""
     stores = STORES if size.full else SMALL_STORES
     rows: list[Row] = []
-    async with open_ledger(world, 20) as ledger, ledger.consuming():
-        rows += await _stores("ledger", ledger, ledger.book, stores)
+    async with open_ledger(world, 20) as ledger, ledger.consuming(), _laws(ledger.dsn) as check:
+        rows += await _stores("ledger", world, ledger, ledger.book, stores, check)
     async with open_analytics(world, 20, "growth") as analytics, analytics.consuming():
-        rows += await _stores("analytics", analytics, analytics.write, stores)
+        rows += await _stores("analytics", world, analytics, analytics.write, stores)
     return rows + await _organizations(world, ORGANIZATIONS if size.full else SMALL_ORGANIZATIONS)
 
 
-async def _stores(name: str, hop: Hop, work: Work, stores: tuple[int, ...]) -> list[Row]:
-    found: list[float] = []
+@asynccontextmanager
+async def _laws(dsn: str) -> AsyncIterator[Check]:
+    """The check of the ledger's laws as the sweeper runs it each minute."""
+    database = Database.open(dsn)
+
+    async def check() -> None:
+        assert await broken_laws(database, SystemClock().now()) == []
+
+    yield check
+    await database.close()
+
+
+async def _stores(
+    name: str, world: World, hop: Hop, work: Work, stores: tuple[int, ...], check: Check | None = None
+) -> list[Row]:
+    found: list[Cost] = []
+    checked: list[Cost] = []
     held = 0
     for store in stores:
         while held < store:
             count = min(PORTION, store - held)
             await work(await hop.fill(count, f"fill{held}"))
             held += count
+        if check is not None:
+            await check()
         await hop.fill(LAP, f"lap{store}")
-        found.append(1e6 / (await work(LAP)).rate)
+        found.append(await _cost(world, lambda: work(LAP)))
         held += LAP
+        if check is not None:
+            checked.append(await _cost(world, check))
+        print(f"growth.{name} with {store:,}: {found[-1]} {checked[-1:]}", flush=True)
+    return _rows(name, stores, found) + (_rows(f"{name}.laws", stores, checked) if checked else [])
+
+
+async def _cost(world: World, work: Callable[[], Awaitable[object]]) -> Cost:
+    """What the work on a lap costs this process (ClickHouse is in it) and PostgreSQL together."""
+    before, began = _cpu(world), time.monotonic()
+    await work()
+    return Cost((_cpu(world) - before) / LAP * 1e6, (time.monotonic() - began) / LAP * 1e6)
+
+
+def _cpu(world: World) -> float:
+    return time.process_time() + sum(cpu_s(pid) for pid in tree(world.engines.postgres.pid or 0))
+
+
+def _rows(name: str, stores: tuple[int, ...], found: list[Cost]) -> list[Row]:
     return [
-        Row(f"growth.{name}.{store:,}", figure, "us per event", found[0], LOGARITHM, "<=",
-            note=f"with {store:,} events in the store; limit: with {stores[0]:,}")
-        for store, figure in zip(stores, found, strict=True)
+        Row(f"growth.{name}.{store:,}", cost.cpu_us, "CPU-us per event", found[0].cpu_us, LOGARITHM, "<=",
+            note=f"{LAP:,} events with {store:,} in the store; limit: with {stores[0]:,}; {cost.wall_us:.0f} us wall")
+        for store, cost in zip(stores, found, strict=True)
     ]  # fmt: skip
 
 

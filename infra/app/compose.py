@@ -59,6 +59,7 @@ class Hub:
                 webhook_allow=self.settings.webhook_allow,
                 public_url=self.settings.public_url or f"http://localhost:{self.settings.port or 8080}",
                 trusted_proxies=self.settings.trusted_proxies,
+                limits=self.settings.limits,
             ),
         )
 

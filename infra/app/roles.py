@@ -24,7 +24,7 @@ from infra.ops.dead_letters import count_parked
 from infra.ops.reconcile import reconcile
 from infra.ops.sweeper import Step, sweep
 from infra.ops.trail_copy import copy_trail
-from infra.postgres import idempotency
+from infra.postgres import idempotency, limits
 from producers.outbox import relay
 
 Role = Callable[[Hub, asyncio.Event], Awaitable[None]]
@@ -34,6 +34,7 @@ COUNT_EVERY_S: Final = 15.0
 COPY_EVERY_S: Final = 1.0
 FORGET_EVERY_S: Final = 600.0
 IDEMPOTENCY_KEPT: Final = timedelta(hours=24)
+LIMITS_KEPT: Final = timedelta(hours=1)
 
 
 async def run_api(hub: Hub, listener: socket.socket, stop: asyncio.Event) -> None:
@@ -91,6 +92,7 @@ async def _sweeper(hub: Hub, stop: asyncio.Event) -> None:
     async def forget() -> None:
         async with hub.database.transaction() as tx:
             await idempotency.purge(tx, hub.clock.now() - IDEMPOTENCY_KEPT)
+            await limits.purge(tx, hub.clock.now() - LIMITS_KEPT)
 
     async def copy() -> object:
         return await copy_trail(hub.database, hub.clickhouse)
@@ -99,7 +101,7 @@ async def _sweeper(hub: Hub, stop: asyncio.Event) -> None:
         Step("copy the audit trail", COPY_EVERY_S, copy),
         Step("begin and end grants", LOTS_EVERY_S, lots),
         Step("count dead letters", COUNT_EVERY_S, count),
-        Step("forget idempotency keys", FORGET_EVERY_S, forget),
+        Step("forget idempotency keys and limits", FORGET_EVERY_S, forget),
         Step("reconcile", hub.settings.reconcile_every_s, compare),
     )
     await sweep(steps, stop)

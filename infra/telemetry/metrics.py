@@ -20,6 +20,12 @@ HTTP_SECONDS: Final = Histogram(
     buckets=_FAST,
     registry=REGISTRY,
 )
+LIMITED_REQUESTS: Final = Counter(
+    "aihub_rate_limited_requests_total", "Requests refused by a rate limit", ["class"], registry=REGISTRY
+)
+LIMITER_FAILURES: Final = Counter(
+    "aihub_rate_limiter_failures_total", "Requests whose rate limit could not be checked", ["class"], registry=REGISTRY
+)
 EVENTS_ACCEPTED: Final = Counter(
     "aihub_events_accepted_total", "Events acknowledged by the broker", ["family"], registry=REGISTRY
 )

@@ -194,6 +194,7 @@ async def stack(
             sealer=Sealer(PEPPER),
             options=ApiOptions(
                 body_deadline_s=1.0,
+                limits=None,
                 trusted_proxies=("127.0.0.0/8",),  # a test gives its clients addresses of their own
                 password_hash=HashOptions(memory_kib=64, rounds=1),
             ),

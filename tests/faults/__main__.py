@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.telemetry.logs import configure_logs
-from tests.faults.disks import small_disks, why_not
+from tests.faults.disks import mount_privately, small_disks, why_not
 from tests.faults.driver import Limits, long_form
 from tests.faults.mutants import MUTANTS
 from tests.faults.scenario import hunt
@@ -72,6 +72,8 @@ def main() -> int:
     parser.add_argument("--home", type=Path, help="keep everything there; default: a temporary directory")
     arguments = parser.parse_args()
     quiet()
+    if not why_not():
+        mount_privately()
     home = arguments.home or Path(tempfile.mkdtemp(prefix="aihub-faults-"))
     ended = False
     try:

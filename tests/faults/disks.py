@@ -1,6 +1,7 @@
 """Engines on file systems of their own, which can be filled and emptied at a word: tmpfs mounts whose size changes."""
 
 import asyncio
+import ctypes
 import functools
 import os
 import shutil
@@ -18,6 +19,7 @@ from infra.embedded.engines import Engines
 ROOMY: Final = "2g"
 """A limit, not a use: PostgreSQL alone may keep 1 GB of its log."""
 TRIES: Final = 50
+CLONE_NEWNS: Final = 0x20000
 
 
 @functools.cache
@@ -33,6 +35,16 @@ def why_not() -> str:
             return f"root may not mount a tmpfs here: {tried.stderr.strip()}"
         subprocess.run(["umount", place], check=True)
     return ""
+
+
+def mount_privately() -> None:
+    """What this process and its children mount from now on is theirs, and gone with them, however they end.
+
+    To be called where `why_not` is empty, before there are threads.
+    """
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), "no mount namespace of its own")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,16 @@ _COMMIT: Final = "infra.kafka.subscriber:GroupMember.commit"
 
 
 class Point(NamedTuple):
-    """Before or after a call of a function of the product, in one role."""
+    """Before or after a call of a function of the product, in one role.
+
+    `since`: only a call that comes after one of this other function, so that there is something to be lost or doubled.
+    """
 
     role: str
     where: str
     when: str
     says: str
+    since: str = ""
 
 
 POINTS: Final[dict[str, Point]] = {
@@ -49,7 +53,9 @@ POINTS: Final[dict[str, Point]] = {
     "webhooks_in_transaction": Point(
         "webhooks", "consumers.webhooks.handlers:insert_messages", "after", "rows, no commit"
     ),
-    "webhooks_before_offset": Point("webhooks", _COMMIT, "before", "database committed, offset not"),
+    "webhooks_before_offset": Point(
+        "webhooks", _COMMIT, "before", "messages committed, offset not", "consumers.webhooks.handlers:insert_messages"
+    ),
     "deliveries_leased": Point(
         "deliveries", "consumers.webhooks.dispatcher:Dispatcher._accept", "before", "leased, nothing sent"
     ),
@@ -71,14 +77,22 @@ def of_role(role: str) -> list[str]:
 def arm(name: str, nth: int = 1, how: signal.Signals = signal.SIGKILL) -> None:
     """Lets this process end (or stop) itself when it comes to the point for the nth time."""
     point = POINTS[name]
-    count = 0
+    count, is_due = 0, not point.since
+
+    def due() -> None:
+        nonlocal is_due
+        is_due = True
 
     def fire() -> None:
-        nonlocal count
-        count += 1
+        nonlocal count, is_due
+        if not is_due:
+            return
+        count, is_due = count + 1, not point.since
         if count == nth:
             os.kill(os.getpid(), how)
 
+    if point.since:
+        wrap(point.since, after=due)
     wrap(point.where, before=fire if point.when == "before" else None, after=fire if point.when == "after" else None)
 
 

@@ -217,6 +217,7 @@ async def install(
         "AIHUB_WEBHOOK_ALLOW": '["127.0.0.0/8"]',
         "AIHUB_PORT": str(port),
         "AIHUB_RECONCILE_EVERY_S": "5",
+        "AIHUB_RATE_LIMITING": "false",
         **more,
     }
     hub = Installation(world, name, env, {}, f"http://127.0.0.1:{port}", dsn, session_ms, mutants or {})

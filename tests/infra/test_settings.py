@@ -69,3 +69,17 @@ def test_what_is_missing_for_distributed_is_said() -> None:
         open_clickhouse(settings)
     with pytest.raises(ConfigError, match="AIHUB_SECRET"):
         _ = settings.pepper
+
+
+def test_rate_limits_are_changed_figure_by_figure_and_mistakes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIHUB_RATE_LIMITS", '{"default": {"user": 7, "admin": 500}}')
+    monkeypatch.setenv("AIHUB_INGEST_PLANS", '{"free": 600}')
+    limits = load_settings().limits
+    assert limits is not None
+    assert limits.classes["default"] == {"guest": 10, "user": 7, "manager": 120, "admin": 500}
+    assert limits.plans == {"unlimited": None, "free": 600}
+    assert load_settings(rate_limiting=False).limits is None
+    for wrong in ('{"nothing": {}}', '{"default": {"nobody": 1}}', '{"default": {"user": 0}}'):
+        monkeypatch.setenv("AIHUB_RATE_LIMITS", wrong)
+        with pytest.raises(ConfigError):
+            load_settings()

@@ -60,6 +60,7 @@ def settings_of(engines: Engines, kafka: KafkaOptions, dsn: str, name: str, **ch
         instance=name,
         webhook_allow=("127.0.0.0/8",),
         reconcile_every_s=3600,
+        rate_limiting=False,
         **changes,
     )
 

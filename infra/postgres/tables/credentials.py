@@ -145,15 +145,6 @@ mails = Table(
     Column("error", Text),
 )
 
-rate_limits = Table(
-    "rate_limits",
-    metadata,
-    Column("subject", Text, primary_key=True),
-    Column("arrives_at", _INSTANT, nullable=False),
-    prefixes=["UNLOGGED"],
-)
-"""GCRA: the theoretical arrival time of a subject's next request."""
-
 Index("sessions_by_user", sessions.c.user_id, sessions.c.id)
 Index("sessions_by_expiry", sessions.c.expires_at)
 Index("refresh_tokens_by_session", refresh_tokens.c.session_id)

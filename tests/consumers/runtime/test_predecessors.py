@@ -59,7 +59,7 @@ async def test_a_stop_does_not_wait_until_the_session_of_a_dead_member_has_ended
 
         await eventually(joins)
     stop.set()
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(15):
         await role
 
 
