@@ -27,6 +27,7 @@ AihubError
 │   ├── BrokerUnavailable
 │   ├── DatabaseUnavailable
 │   ├── AnalyticsUnavailable
+│   ├── MailUnavailable
 │   └── Overloaded                   our own bounded buffers are full
 ├── TooManyDeadLetters          the likelier cause is a bad deploy: stop
 ├── EngineError                 an embedded engine could not be started, or died
@@ -191,6 +192,10 @@ class DatabaseUnavailable(Unavailable):
 
 class AnalyticsUnavailable(Unavailable):
     code = "analytics_unavailable"
+
+
+class MailUnavailable(Unavailable):
+    code = "mail_unavailable"
 
 
 class Overloaded(Unavailable):

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from contracts.errors import ConfigError
 from contracts.rules.limits import Limits
 from infra.crypto import Sealer
+from infra.mail.smtp import SmtpOptions
 
 MIN_SECRET_LENGTH: Final = 32
 
@@ -61,6 +62,18 @@ class Settings(BaseSettings):
     clickhouse_database: str = "aihub"
     postgres_port: int | None = Field(default=None, ge=1, le=65535, description="Fixed port of the embedded server")
 
+    smtp_host: str | None = Field(default=None, description="Mail server; without one mail stays in the outbox")
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_ca_file: str | None = None
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_sender: str = Field(default="Smart AI Hub <no-reply@localhost>", description="Whom mail is from")
+
+    password_min: int = Field(default=12, ge=8, le=64, description="Characters of a password beside a second factor")
+    password_min_alone: int = Field(default=15, ge=8, le=64, description="... and of one that is the only factor")
+    welcome_credits: int = Field(default=10, ge=0, le=1_000_000, description="For whoever proves their address first")
+
     webhook_allow: tuple[str, ...] = Field(
         default=(), description="CIDRs that webhooks may reach although they are private (development only)"
     )
@@ -87,6 +100,21 @@ class Settings(BaseSettings):
     def distributed(self) -> bool:
         """Whether the three engines are given by URL."""
         return bool(self.kafka_bootstrap and self.postgres_dsn and self.clickhouse_url)
+
+    @property
+    def smtp(self) -> SmtpOptions | None:
+        """Where mail goes out; None: it stays in the outbox."""
+        if self.smtp_host is None:
+            return None
+        return SmtpOptions(
+            host=self.smtp_host,
+            port=self.smtp_port,
+            sender=self.smtp_sender,
+            username=self.smtp_username,
+            password=self.smtp_password.get_secret_value() if self.smtp_password else None,
+            tls=self.smtp_tls,
+            ca_file=self.smtp_ca_file,
+        )
 
     @property
     def sealer(self) -> Sealer:

@@ -23,6 +23,7 @@ REUSED = "refresh token reused"
 async def refresh(visit: Visit, token: str) -> TokenPair:
     """The next pair. Raises: Unauthenticated (unknown, expired, used: then its session ends), DatabaseUnavailable."""
     digest = visit.hash("refresh", token)
+    await visit.tokens.prepare()
     async with visit.deps.database.unscoped() as tx:
         session_id = await sessions.use_refresh_token(tx, digest, visit.now)
         if session_id is None:

@@ -46,6 +46,13 @@ class Tokens:
         claims = AccessClaims(user_id, session_id, organization_id, min(now + tokens.LIFE, expires_at))
         return tokens.sign(claims, key, issuer=self.issuer, audience=AUDIENCE, now=now, token_id=new_id("at"))
 
+    async def prepare(self) -> None:
+        """Reads the signing key if it is due: right after, `issue` needs no database. Raises: DatabaseUnavailable.
+
+        Called before committing what cannot be done again (a used refresh token) and then issuing.
+        """
+        await self._signing(self._clock.now())
+
     async def verify(self, token: str) -> AccessClaims:
         """What the token says. Raises: Unauthenticated, DatabaseUnavailable."""
         now, kid = self._clock.now(), tokens.key_id(token)

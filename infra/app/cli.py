@@ -21,6 +21,8 @@ dead_letters = typer.Typer(name="dead-letters", help="Browse, re-drive and drop 
 audit = typer.Typer(name="audit", help="Prove the audit trail.", no_args_is_help=True)
 app.add_typer(dead_letters)
 app.add_typer(audit)
+mail = typer.Typer(name="mail", help="Look into the mail that the hub writes.", no_args_is_help=True)
+app.add_typer(mail)
 
 Home = Annotated[Path | None, typer.Option("--home", help="Data directory; default $AIHUB_HOME or ./.aihub")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output")]
@@ -148,6 +150,29 @@ def audit_verify(home: Home = None, json: Json = False) -> None:
     from infra.app.loop import run
 
     raise typer.Exit(run(commands.verify_audit(_settings(home), json)))
+
+
+@mail.command("list")
+def mail_list(
+    home: Home = None,
+    to: Annotated[str | None, typer.Option(help="Only to this address")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    json: Json = False,
+) -> None:
+    """Newest first; without AIHUB_SMTP_HOST all of it waits here."""
+    from infra.app import commands
+    from infra.app.loop import run
+
+    raise typer.Exit(run(commands.list_mails(_settings(home), to, limit, json)))
+
+
+@mail.command("show")
+def mail_show(id: Annotated[str, typer.Argument()], home: Home = None, json: Json = False) -> None:
+    """One mail with its text, until it is sent."""
+    from infra.app import commands
+    from infra.app.loop import run
+
+    raise typer.Exit(run(commands.show_mail(_settings(home), id, json)))
 
 
 @dead_letters.command("list")

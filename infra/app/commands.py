@@ -125,6 +125,39 @@ async def verify_audit(settings: Settings, json: bool) -> int:
     return 0 if found["intact"] else 1
 
 
+async def list_mails(settings: Settings, recipient: str | None, limit: int, json: bool) -> int:
+    """Newest first, through the running stack."""
+    display = Display()
+    query = {"limit": limit} | ({"recipient": recipient} if recipient else {})
+    async with client_of(settings) as client:
+        found = (await client.get("/v1/admin/mails?" + urlencode(query)))["data"]
+    if json:
+        print_json(display, found)
+        return 0
+    if not found:
+        display.out.print("no mail")
+    for one in found:
+        state = "sent" if one["sent_at"] else one["error"] or "waits"
+        display.out.print(
+            f"{one['id']}  {one['recipient']}  {state}  {one['subject'] or one['occasion']}", markup=False
+        )
+    return 0
+
+
+async def show_mail(settings: Settings, mail_id: str, json: bool) -> int:
+    """One mail, through the running stack."""
+    display = Display()
+    async with client_of(settings) as client:
+        one = (await client.get(f"/v1/admin/mails/{mail_id}"))["data"]
+    if json:
+        print_json(display, one)
+        return 0
+    for name, value in (("To", one["recipient"]), ("Subject", one["subject"]), ("Sent", one["sent_at"] or "not yet")):
+        display.out.print(f"{name}: {value}", markup=False)
+    display.out.print(f"\n{one['body']}", markup=False)
+    return 0
+
+
 async def list_dead_letters(
     settings: Settings, consumer: str | None, reason: str | None, state: str, limit: int, json: bool
 ) -> int:

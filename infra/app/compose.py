@@ -10,6 +10,7 @@ from pathlib import Path
 from api.deps import ApiOptions, Deps
 from contracts.errors import ConfigError
 from contracts.topics import TopicNames
+from contracts.types import MICROS_PER_CREDIT
 from infra.clickhouse.client import ClickHouse
 from infra.clock import Clock, SystemClock
 from infra.kafka.log import LogReader
@@ -57,6 +58,9 @@ class Hub:
             sealer=self.settings.sealer,
             options=ApiOptions(
                 webhook_allow=self.settings.webhook_allow,
+                password_min=self.settings.password_min,
+                password_min_alone=self.settings.password_min_alone,
+                welcome_micros=self.settings.welcome_credits * MICROS_PER_CREDIT,
                 public_url=self.settings.public_url or f"http://localhost:{self.settings.port or 8080}",
                 trusted_proxies=self.settings.trusted_proxies,
                 limits=self.settings.limits,

@@ -21,6 +21,8 @@ from infra.http.sender import Sender
 from infra.ids import new_id
 from infra.ops.booked_through import booked_through
 from infra.ops.dead_letters import count_parked
+from infra.ops.forgetting import forget_logins
+from infra.ops.mailing import forget_mails, send_due
 from infra.ops.reconcile import reconcile
 from infra.ops.sweeper import Step, sweep
 from infra.ops.trail_copy import copy_trail
@@ -30,6 +32,7 @@ from producers.outbox import relay
 Role = Callable[[Hub, asyncio.Event], Awaitable[None]]
 
 LOTS_EVERY_S: Final = 1.0
+MAIL_EVERY_S: Final = 1.0
 COUNT_EVERY_S: Final = 15.0
 COPY_EVERY_S: Final = 1.0
 FORGET_EVERY_S: Final = 600.0
@@ -97,7 +100,17 @@ async def _sweeper(hub: Hub, stop: asyncio.Event) -> None:
     async def copy() -> object:
         return await copy_trail(hub.database, hub.clickhouse)
 
+    async def forget_people() -> None:
+        await forget_logins(hub.database, hub.clock)
+        await forget_mails(hub.database, hub.clock)
+
+    async def mail() -> object:
+        smtp = hub.settings.smtp
+        return smtp and await send_due(hub.database, hub.clock, hub.settings.sealer, smtp)
+
     steps = (
+        Step("send mail", MAIL_EVERY_S, mail),
+        Step("forget log-ins and mail", FORGET_EVERY_S, forget_people),
         Step("copy the audit trail", COPY_EVERY_S, copy),
         Step("begin and end grants", LOTS_EVERY_S, lots),
         Step("count dead letters", COUNT_EVERY_S, count),
