@@ -66,6 +66,7 @@ _IF_MATCH: Final = {
     "description": "The ETag that you have read: 412 when it was changed since",
 }
 _ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "The version of `data`"}}
+_REF: Final = "#/components/schemas/"
 _WITH_BODY: Final = (400, 408, 413, 415, 422)
 
 
@@ -88,6 +89,7 @@ def build(app: FastAPI, schemas: dict[str, Any]) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     components["responses"] = openapi_errors.responses()
+    document = _named_apart(document)
     _add_examples(document)
     return document
 
@@ -138,6 +140,24 @@ def _add_etag(parameters: list[Any], errors: set[int], responses: dict[str, Any]
 def _tags(document: dict[str, Any]) -> set[str]:
     operations = (operation for path in document["paths"].values() for operation in path.values())
     return {tag for operation in operations for tag in operation["tags"]}
+
+
+def _named_apart(document: dict[str, Any]) -> dict[str, Any]:
+    """Models of two resources that share a name are called by resource and name: `AuthVerifyIn`, `AuditVerifyIn`."""
+    schemas = document["components"]["schemas"]
+    names = {}
+    for old in [name for name in schemas if name.startswith("api__")]:
+        _, resource, _, name = old.split("__", 3)
+        names[_REF + old] = _REF + (new := resource.title() + name)
+        schemas[new] = {**schemas.pop(old), "title": new}
+    renamed: dict[str, Any] = _renamed(document, names)
+    return renamed
+
+
+def _renamed(node: Any, names: dict[str, str]) -> Any:
+    if isinstance(node, dict):
+        return {key: names.get(one, one) if key == "$ref" else _renamed(one, names) for key, one in node.items()}
+    return [_renamed(one, names) for one in node] if isinstance(node, list) else node
 
 
 def _add_examples(document: dict[str, Any]) -> None:

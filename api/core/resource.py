@@ -144,7 +144,7 @@ class Resource:
         errors: tuple[int, ...] = (),
         idempotent: bool = False,
         etag: bool = False,
-        media: tuple[str, ...] = (),
+        media: str | tuple[str, ...] = (),
         step_up: bool = False,
         in_team: bool = False,
         limit: str = DEFAULT,
@@ -167,7 +167,8 @@ class Resource:
             if answers is not None:
                 answer["model"] = answers
             if media:
-                answer["content"] = {one: {"schema": {"type": "string"}} for one in media}
+                types = (media,) if isinstance(media, str) else media
+                answer["content"] = {one: {"schema": {"type": "string"}} for one in types}
             self._specs.append(
                 {
                     "path": self.prefix + path,

@@ -47,14 +47,14 @@ async def asyncapi_document(request: Request, deps: DepsIn) -> Response:
     return JsonBytes(_asyncapi(deps.options.version))
 
 
-@routes.get("/docs", needs=PUBLIC, limit=LENIENT, answers=None, media=("text/html",))
+@routes.get("/docs", needs=PUBLIC, limit=LENIENT, answers=None, media="text/html")
 async def reference_page(request: Request) -> Response:
     """The API reference as a page, from the OpenAPI document."""
     scripts = ("swagger-ui-bundle.js", "reference.js")
     return html.page("API reference", "", _REFERENCE, styles=("swagger-ui.css", "pages.css"), scripts=scripts)
 
 
-@routes.get("/docs/events", needs=PUBLIC, limit=LENIENT, answers=None, media=("text/html",))
+@routes.get("/docs/events", needs=PUBLIC, limit=LENIENT, answers=None, media="text/html")
 async def events_reference_page(request: Request, deps: DepsIn) -> Response:
     """The topics and events as a page, from the AsyncAPI document."""
     return html.page("Events", "../", _events(deps.options.version), styles=("pages.css",))

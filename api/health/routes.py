@@ -54,7 +54,7 @@ async def ready(request: Request, deps: DepsIn) -> Response:
     return JsonBytes(to_json(body), 200 if takes else 503, None if takes else {"Retry-After": "2"})
 
 
-@routes.get("/metrics", needs=PUBLIC, limit=EXEMPT, answers=None, media=("text/plain",))
+@routes.get("/metrics", needs=PUBLIC, limit=EXEMPT, answers=None, media="text/plain")
 async def figures(request: Request) -> Response:
     """All metrics in Prometheus' text format."""
     return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)

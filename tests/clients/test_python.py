@@ -14,7 +14,7 @@ import pytest
 from tests.api.conftest import USAGE, Api
 
 NAME = "aihub_client"
-CONFIG = f"package_name_override: {NAME}\npost_hooks: []\n"
+CONFIG = f"package_name_override: {NAME}\npost_hooks: []\ncontent_type_overrides:\n  application/x-ndjson: text/plain\n"
 
 
 async def run(*words: str, cwd: Path) -> None:
