@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", choices=[*GROUPS, []], help="groups of rows; default: all")
     sizes = parser.add_mutually_exclusive_group()
-    sizes.add_argument("--quick", action="store_true", help="fewer events and repetitions: under 4 minutes")
+    sizes.add_argument("--quick", action="store_true", help="fewer events and repetitions: about 5 minutes")
     sizes.add_argument("--full", action="store_true", help="a million events and growth: half an hour")
     arguments = parser.parse_args()
     size = QUICK if arguments.quick else FULL if arguments.full else NORMAL

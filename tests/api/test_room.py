@@ -83,6 +83,9 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bytes]:
 
 
 def _rss_mb() -> float:
+    """Resident memory of this process; where there is no /proc nothing is measured."""
+    if not Path("/proc/self/status").exists():
+        return 0.0
     return int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024  # type: ignore[index]
 
 

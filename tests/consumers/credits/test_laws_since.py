@@ -9,7 +9,7 @@ import pytest
 from contracts.errors import DatabaseUnavailable
 from infra.ops.laws import broken_laws
 from infra.postgres import ledger_proof
-from infra.postgres.ledger_proof_since import breaches_since
+from infra.postgres.ledger_proof_since import _BY_KEY, _NEW_POSTINGS, _NEW_TRANSACTIONS, breaches_since
 from tests.consumers.credits.conftest import Ledger
 from tests.consumers.credits.records import batch, grant, usage
 
@@ -74,6 +74,19 @@ async def test_what_was_proved_is_not_read_again_but_by_the_whole_check(
     assert await whole(ledger)
     await sql.execute("UPDATE postings SET amount_micros = amount_micros - 3 WHERE account = 'revenue'")
     await sql.execute("ALTER TABLE postings ENABLE TRIGGER append_only")
+
+
+async def test_what_is_new_is_found_by_its_key_however_much_there_is(ledger: Ledger, sql: asyncpg.Connection) -> None:
+    await ledger.handle(batch(grant("g"), usage("u")))
+    async with sql.transaction():
+        for statement in _BY_KEY:
+            await sql.execute(statement)
+        plans = await sql.fetch(f"EXPLAIN {_NEW_TRANSACTIONS}")
+        await sql.execute(_NEW_TRANSACTIONS)
+        plans += await sql.fetch(f"EXPLAIN {_NEW_POSTINGS}")
+    scans = [line[0] for line in plans if " on postings" in line[0] or " on ledger_transactions" in line[0]]
+    assert len(scans) == 2
+    assert all("Index" in scan for scan in scans), scans
 
 
 async def test_a_transaction_that_is_taken_away_after_its_proof_is_missed(
