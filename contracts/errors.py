@@ -7,7 +7,8 @@ AihubError
 │   │   └── StepUpRequired      401  logged in too long ago for this: prove it again (RFC 9470)
 │   ├── InsufficientCredits     402
 │   ├── PermissionDenied        403
-│   │   └── EmailUnverified     403  the password is right, the address is not proved yet
+│   │   ├── EmailUnverified     403  the password is right, the address is not proved yet
+│   │   └── MfaRequired         403  the organization demands a second factor: set one up
 │   ├── NotFound                404
 │   ├── MethodNotAllowed        405
 │   ├── NotAcceptable           406
@@ -28,6 +29,7 @@ AihubError
 │   ├── DatabaseUnavailable
 │   ├── AnalyticsUnavailable
 │   ├── MailUnavailable
+│   ├── ProviderUnavailable          another provider's log-in does not answer
 │   └── Overloaded                   our own bounded buffers are full
 ├── TooManyDeadLetters          the likelier cause is a bad deploy: stop
 ├── EngineError                 an embedded engine could not be started, or died
@@ -99,6 +101,10 @@ class PermissionDenied(InputError):
 
 class EmailUnverified(PermissionDenied):
     code = "email_unverified"
+
+
+class MfaRequired(PermissionDenied):
+    code = "mfa_required"
 
 
 class NotFound(InputError):
@@ -196,6 +202,10 @@ class AnalyticsUnavailable(Unavailable):
 
 class MailUnavailable(Unavailable):
     code = "mail_unavailable"
+
+
+class ProviderUnavailable(Unavailable):
+    code = "provider_unavailable"
 
 
 class Overloaded(Unavailable):

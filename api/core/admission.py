@@ -9,8 +9,8 @@ from api.core.people import People
 from api.core.principal import ANY_ORGANIZATION, Kind, Principal
 from api.core.request_ids import Context
 from api.core.standings import Standings
-from contracts.errors import NotFound, PermissionDenied, Unauthenticated
-from contracts.rules.access import PUBLIC
+from contracts.errors import MfaRequired, NotFound, PermissionDenied, Unauthenticated
+from contracts.rules.access import PUBLIC, SELF
 from contracts.rules.limits import DEFAULT
 from infra.clock import Clock
 from infra.crypto import KEY_PREFIX, SERVICE_PREFIX
@@ -43,7 +43,7 @@ class Gate:
         """The principal, once it is known to have the permission; None on public routes.
 
         From here on the request's transactions see the principal's organization only; platform staff see all.
-        Raises: Unauthenticated, PermissionDenied, StepUpRequired, RateLimited, DatabaseUnavailable.
+        Raises: Unauthenticated, PermissionDenied, MfaRequired, StepUpRequired, RateLimited, DatabaseUnavailable.
         """
         if needs.permission == PUBLIC:
             await self._limiter.admit(context, None, needs.limit)
@@ -51,6 +51,11 @@ class Gate:
         who = await self.authenticate(context)
         await self._limiter.admit(context, who, needs.limit)
         context.found["principal"] = who
+        if who.must_enrol and needs.permission != SELF:
+            raise MfaRequired(
+                "The organization demands a second factor: set up an authenticator app (POST /v1/auth/mfa/totp)"
+                " or a passkey (POST /v1/auth/mfa/passkeys/options) first."
+            )
         if not (needs.in_team and who.teams_with(needs.permission)):
             who.require(needs.permission)
         if needs.step_up:

@@ -49,8 +49,7 @@ class TokenPair(BaseModel):
 
 
 class SecondFactor(BaseModel):
-    """What is still to be proved. `challenge` is handed in with the second factor. No methods: the organization demands
-    a second factor and none is set up yet; set one up with the challenge."""
+    """What is still to be proved. `challenge` is handed in with the second factor."""
 
     challenge: str = Field(examples=["Zk2v1mTT..."])
     methods: list[Method] = Field(examples=[["totp", "recovery_code"]])

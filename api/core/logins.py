@@ -53,13 +53,13 @@ async def first_step_done(
 ) -> Started | SecondStep:
     """A session, or what the person must still prove; whoever opened `tx` commits, then calls `answer`.
 
-    A second factor is needed when they have one, or when their organization demands it, and the device is not
-    remembered (`trusted=False`: not even then). Raises: PermissionDenied for who is a member of nothing.
+    A second factor is needed when they have one and the device is not remembered (`trusted=False`: even then). Who
+    has none though their organization demands it can do nothing with the session but set one up.
+    Raises: PermissionDenied for who is a member of nothing.
     """
     home = await home_of(tx, user)
     known = await factors.methods_of(tx, user.id)
-    needed = bool(known) or bool(home.policy.get("mfa_required"))
-    if STRONG.isdisjoint(methods) and needed and not (trusted and known and await _remembered(tx, visit, user.id)):
+    if known and STRONG.isdisjoint(methods) and not (trusted and await _remembered(tx, visit, user.id)):
         return await _second_step(tx, visit, user, methods, via, known)
     return await start_session(tx, visit, user, home, methods=methods, via=via)
 

@@ -69,6 +69,7 @@ class People:
             rate_class=rate_class(scopes),
             login=Login(session.id, session.authenticated_at, frozenset(session.methods), session.elevated_until),
             teams=teams,
+            must_enrol=bool(session.policy.get("mfa_required")) and not session.has_factor,
         )
 
     async def _goes_on(self, tx: Tx, session: MemberSession, scopes: frozenset[str]) -> bool:

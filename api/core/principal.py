@@ -35,6 +35,7 @@ class Principal:
     """Who asks, and the organization that they act for.
 
     `id` names the key or the user. `scopes` hold in the whole organization, those of `teams` in one team only.
+    `must_enrol`: the organization demands a second factor and the person has none.
     `networks` are the only ones that a key may come from (none: any). `rate_class` is a role of RATE_CLASSES.
     `made_by` made the key; `subject` is the member whom a service credential speaks for (`X-User-ID`).
     """
@@ -50,6 +51,7 @@ class Principal:
     networks: tuple[str, ...] = ()
     made_by: str | None = None
     subject: str | None = None
+    must_enrol: bool = False
 
     @property
     def user_id(self) -> str:

@@ -1,11 +1,18 @@
 """JSON of second factors."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic_core import PydanticCustomError
+
+from api.factors.browser import Assertion, NewCredential
+from contracts.types import Text
 
 OtpCode = Annotated[str, Field(strict=True, pattern=r"^[0-9]{6}$", description="What the authenticator app shows now")]
+Challenge = Annotated[str, Field(strict=True, min_length=1, max_length=128, examples=["Zk2v1mTT..."])]
+RecoveryCode = Annotated[str, Field(strict=True, min_length=16, max_length=32, pattern=r"^[A-Za-z2-7 -]+$")]
+_SECOND_STEP: dict[str, Any] = {"challenge": "Zk2v1mTT", "totp": "492039", "remember_device": True}
 
 
 class FactorsOut(BaseModel):
@@ -45,11 +52,116 @@ class RecoveryCodesOut(BaseModel):
     recovery_codes: list[str] = Field(examples=[["abcd-efgh-ijkl-mnop"]])
 
 
-class TrustedDeviceOut(BaseModel):
-    """A device that skips the second factor until `trusted_until`."""
+class PasskeyAsked(BaseModel):
+    """For `navigator.credentials.create` or `.get` (`parse...OptionsFromJSON`); send `challenge` back with its answer,
+    within five minutes."""
 
-    id: str = Field(examples=["3f0c5a7e9b1d2c4e"])
-    name: str = Field(examples=["Firefox on Linux"])
+    challenge: str = Field(examples=["Zk2v1mTT..."])
+    options: dict[str, Any] = Field(examples=[{"challenge": "3q2-7w", "rpId": "localhost"}])
+
+
+class PasskeyIn(BaseModel):
+    """The browser's answer to the options."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    challenge: Challenge
+    credential: NewCredential
+    name: Text = Field(default="Passkey", examples=["Laptop"])
+
+
+class PasskeyName(BaseModel):
+    """Another name."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "Laptop"}]})
+
+    name: Text
+
+
+class PasskeyOut(BaseModel):
+    """One passkey. `backed_up`: it is copied between devices."""
+
+    id: str = Field(examples=["pk_019ab0c2f3e47d5a8b1c2d3e4f506172"])
+    name: str = Field(examples=["Laptop"])
+    created_at: datetime
+    last_used_at: datetime | None
+    backed_up: bool = Field(examples=[False])
+
+
+class PasskeyCreated(PasskeyOut):
+    """A new passkey. `recovery_codes` come with a person's first factor: shown now and never again."""
+
+    recovery_codes: list[str] | None = Field(examples=[["abcd-efgh-ijkl-mnop"]])
+
+
+class Proof(BaseModel):
+    """Exactly one proof of a second factor."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    totp: OtpCode | None = Field(default=None, examples=["492039"])
+    recovery_code: RecoveryCode | None = Field(default=None, examples=[None])
+    passkey: Assertion | None = Field(default=None, examples=[None])
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(proof is not None for proof in self._proofs()) != 1:
+            raise PydanticCustomError("one_proof", "Give exactly one proof")
+        return self
+
+    def _proofs(self) -> tuple[object, ...]:
+        return self.totp, self.recovery_code, self.passkey
+
+
+class SecondStepIn(Proof):
+    """The second step of a log-in. `remember_device`: the device needs none for 30 days (send its device token)."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_SECOND_STEP]})
+
+    challenge: Challenge
+    remember_device: StrictBool = False
+
+
+class ChallengeIn(BaseModel):
+    """The challenge of a log-in's second step."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"challenge": "Zk2v1mTT"}]})
+
+    challenge: Challenge
+
+
+class StepUpIn(Proof):
+    """Exactly one proof; the password only without a second factor. `challenge` goes with a passkey."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"totp": "492039"}]})
+
+    password: Annotated[str, Field(strict=True, min_length=1, max_length=1024)] | None = None
+    challenge: Challenge | None = None
+
+    def _proofs(self) -> tuple[object, ...]:
+        return *super()._proofs(), self.password
+
+
+class ElevatedOut(BaseModel):
+    """Until when the session may touch money, keys and roles."""
+
+    elevated_until: datetime
+
+
+class PasskeyLogIn(BaseModel):
+    """A log-in by passkey alone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    challenge: Challenge
+    passkey: Assertion
+
+
+class TrustedDeviceOut(BaseModel):
+    """A device that needs no second factor until `trusted_until`."""
+
+    id: str = Field(examples=["3f0c5a7e9b1d2c4e3f0c5a7e9b1d2c4e"])
+    name: str = Field(examples=["Firefox"])
     created_at: datetime
     last_used_at: datetime
     trusted_until: datetime

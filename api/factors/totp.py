@@ -7,7 +7,7 @@ import pyotp
 import segno
 
 from api.core.principal import Principal
-from api.core.request_ids import Context
+from api.core.visits import Visit
 from api.deps import Deps
 from api.factors import service
 from api.factors.schemas import EnrolledOut, TotpOut
@@ -22,48 +22,48 @@ WINDOW: Final = 1
 """Steps that a clock may be off, either way (RFC 6238, section 5.2)."""
 
 
-async def begin(deps: Deps, who: Principal) -> TotpOut:
+async def begin(visit: Visit, who: Principal) -> TotpOut:
     """A fresh secret, in clear this once; nothing is demanded of it before `confirm`.
 
     Raises: Conflict when an app is set up already, StepUpRequired.
     """
-    now, secret = deps.clock.now(), pyotp.random_base32()
-    async with deps.database.unscoped() as tx:
-        await service.lock_for_change(tx, who, now)
+    secret = pyotp.random_base32()
+    async with visit.deps.database.unscoped() as tx:
+        await service.lock_for_change(tx, visit, who)
         user = await users.find_user(tx, who.user_id)
-        if not await store.begin_totp(tx, who.user_id, deps.sealer.seal(secret.encode(), _purpose(who.user_id)), now):
+        if not await store.begin_totp(
+            tx, who.user_id, visit.deps.sealer.seal(secret.encode(), _purpose(who.user_id)), visit.now
+        ):
             raise Conflict("An authenticator app is set up already; remove it first.")
     name = (user and user.email) or who.user_id
     uri = pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER)
     return TotpOut(secret=secret, uri=uri, qr_svg=segno.make(uri, error="m").svg_data_uri(scale=4))
 
 
-async def confirm(deps: Deps, context: Context, who: Principal, code: str) -> EnrolledOut:
+async def confirm(visit: Visit, who: Principal, code: str) -> EnrolledOut:
     """The app is set up: log-ins demand it from now on. Raises: Invalid, Conflict, StepUpRequired."""
-    now = deps.clock.now()
-    async with deps.database.unscoped() as tx:
-        before = await service.lock_for_change(tx, who, now)
+    async with visit.deps.database.unscoped() as tx:
+        before = await service.lock_for_change(tx, visit, who)
         row = await store.find_totp(tx, who.user_id)
         if row is None or row.confirmed_at is not None:
             raise Conflict("No authenticator app waits for its first code; begin with POST /v1/auth/mfa/totp.")
-        step = _step(deps, row, code, now)
-        if step is None or not await store.confirm_totp(tx, row, step, now):
+        step = _step(visit.deps, row, code, visit.now)
+        if step is None or not await store.confirm_totp(tx, row, step, visit.now):
             problem = Problem("/code", "wrong_code", "is not what the app shows now")
             raise Invalid(
                 "The code is wrong: check the clock of the device, and send the next one.", problems=(problem,)
             )
-        codes = await service.enrolled(tx, deps, context, who, "totp", before, now)
+        codes = await service.enrolled(tx, visit, who, "totp", before)
     return EnrolledOut(factor="totp", recovery_codes=codes)
 
 
-async def remove(deps: Deps, context: Context, who: Principal) -> None:
+async def remove(visit: Visit, who: Principal) -> None:
     """No app any more. Raises: NotFound, StepUpRequired."""
-    now = deps.clock.now()
-    async with deps.database.unscoped() as tx:
-        await service.lock_for_change(tx, who, now)
+    async with visit.deps.database.unscoped() as tx:
+        await service.lock_for_change(tx, visit, who)
         if not await store.delete_totp(tx, who.user_id):
             raise NotFound("No authenticator app is set up.")
-        await service.removed(tx, deps, context, who, "totp", now)
+        await service.removed(tx, visit, who, "totp")
 
 
 async def use(tx: Tx, deps: Deps, user_id: str, code: str, now: datetime) -> str | None:

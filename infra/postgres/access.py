@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, exists, literal, select, union
+from sqlalchemy import ColumnElement, and_, exists, literal, or_, select, union
 
 from contracts.rules.access import OWNER_ROLE, Assigned, Role
 from infra.postgres.database import Tx
-from infra.postgres.tables.credentials import sessions
+from infra.postgres.tables.credentials import passkeys, sessions, totp_secrets
 from infra.postgres.tables.identity import (
     api_keys,
     invitations,
@@ -34,10 +34,13 @@ _RESOURCES: Final[Mapping[str, tuple[ColumnElement[Any], ColumnElement[Any]]]] =
 
 RESOURCE_KINDS: Final = tuple(_RESOURCES)
 
+_TOTP: Final = exists().where(totp_secrets.c.user_id == sessions.c.user_id, totp_secrets.c.confirmed_at.is_not(None))
+_PASSKEY: Final = exists().where(passkeys.c.user_id == sessions.c.user_id)
+
 
 class MemberSession(NamedTuple):
     """A session that goes on, of an active person who is a member of the organization; `policy` is the
-    organization's."""
+    organization's, `has_factor` whether a second factor is set up."""
 
     id: str
     user_id: str
@@ -47,6 +50,7 @@ class MemberSession(NamedTuple):
     expires_at: datetime
     last_used_at: datetime
     policy: Mapping[str, Any]
+    has_factor: bool
 
 
 class Membership(NamedTuple):
@@ -71,6 +75,7 @@ async def member_session(
             sessions.c.expires_at,
             sessions.c.last_used_at,
             organizations.c.policy,
+            or_(_TOTP, _PASSKEY),
         )
         .join(users, users.c.id == sessions.c.user_id)
         .join(memberships, memberships.c.user_id == sessions.c.user_id)

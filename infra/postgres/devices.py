@@ -45,6 +45,13 @@ async def trust(tx: Tx, digest: bytes, until: datetime) -> None:
     await tx.execute(update(devices).where(devices.c.hash == digest).values(trusted_until=until))
 
 
+async def trusted_devices(tx: Tx, user_id: str, now: datetime) -> list[DeviceRow]:
+    """The person's devices that need no second factor, the last used first."""
+    mine = and_(devices.c.user_id == user_id, devices.c.trusted_until > now)
+    rows = await tx.execute(select(*_COLUMNS).where(mine).order_by(devices.c.last_used_at.desc(), devices.c.hash))
+    return [DeviceRow(*row) for row in rows]
+
+
 async def distrust(tx: Tx, user_id: str) -> None:
     """Every device of the person needs the second factor again."""
     await tx.execute(update(devices).where(devices.c.user_id == user_id).values(trusted_until=None))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, delete, insert, or_, select, text, tuple_, update
+from sqlalchemy import and_, any_, case, delete, func, insert, literal, or_, select, text, tuple_, update
 
 from infra.postgres.database import Tx
 from infra.postgres.tables.credentials import refresh_tokens, sessions
@@ -45,6 +45,17 @@ _COLUMNS = [sessions.c[name] for name in SessionRow._fields]
 async def save_session(tx: Tx, session: SessionRow) -> None:
     """A new session."""
     await tx.execute(insert(sessions).values(**{**session._asdict(), "methods": list(session.methods)}))
+
+
+async def elevate(tx: Tx, session_id: str, method: str, until: datetime) -> bool:
+    """True when the session goes on; until then it has proved enough for money, keys and roles."""
+    known = sessions.c.methods
+    values = {
+        "elevated_until": until,
+        "methods": case((literal(method) == any_(known), known), else_=func.array_append(known, method)),
+    }
+    mine = and_(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
+    return (await tx.execute(update(sessions).where(mine).values(**values))).rowcount == 1
 
 
 async def home(tx: Tx, user_id: str) -> Home | None:

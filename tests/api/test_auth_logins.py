@@ -10,7 +10,7 @@ from api.core.persons import SEALED
 from api.core.request_ids import Context
 from api.core.visits import Visit
 from infra.passwords import Passwords
-from infra.postgres import challenges, users
+from infra.postgres import challenges, factors, users
 from tests.api.conftest import Api, Person
 
 
@@ -65,9 +65,13 @@ async def test_a_device_that_is_known_gets_no_second_token(api: Api) -> None:
     assert other.device_token, "a device is known to one person only"
 
 
-async def test_an_organization_that_demands_a_second_factor_gets_a_challenge_instead_of_tokens(api: Api) -> None:
-    await policy(api, mfa_required=True)
-    person = await api.make_user("user")
+async def test_who_has_a_second_factor_gets_a_challenge_instead_of_tokens(api: Api) -> None:
+    person, now = await api.make_user("user"), api.clock.now()
+    async with api.deps.database.unscoped() as tx:
+        assert await factors.begin_totp(tx, person.id, b"sealed", now)
+        waiting = await factors.find_totp(tx, person.id)
+        assert waiting is not None
+        assert await factors.confirm_totp(tx, waiting, 1, now)
     step = await log_in(api, person, visit(api))
     assert isinstance(step, SecondStep)
     async with api.deps.database.unscoped() as tx:
