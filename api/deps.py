@@ -1,11 +1,13 @@
 """What the API stands on; infra.app fills it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from contracts.rules.limits import Limits
 from infra.clickhouse.client import ClickHouse
 from infra.clock import Clock
 from infra.crypto import Sealer
+from infra.http.providers import Provider
 from infra.kafka.log import LogReader
 from infra.kafka.producer import Producer
 from infra.passwords import HashOptions
@@ -32,6 +34,8 @@ class ApiOptions:
     """Bodies of those requests, plain. What is made of a body takes up to six times its room."""
     limits: Limits | None = field(default_factory=Limits)
     """How often somebody may ask; None: as often as they like."""
+    oidc_providers: Mapping[str, Provider] = field(default_factory=dict)
+    """Who people may log in with, by the name in our URLs."""
     password_hash: HashOptions = field(default_factory=HashOptions)
     """What one password hash costs; a stored one with other costs is made anew at the next log-in."""
     password_min: int = 12

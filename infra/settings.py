@@ -2,15 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.errors import ConfigError
 from contracts.rules.limits import Limits
 from infra.crypto import Sealer
 from infra.mail.smtp import SmtpOptions
+from infra.http.providers import Provider, with_presets
 
 MIN_SECRET_LENGTH: Final = 32
 
@@ -40,6 +41,9 @@ class Settings(BaseSettings):
     )
     ingest_plans: dict[str, int | None] = Field(
         default={}, description='JSON, posts of events a minute by plan of the organization: {"free": 600}'
+    )
+    oidc_providers: Annotated[dict[str, Provider], BeforeValidator(with_presets)] = Field(
+        default_factory=dict, description='Log-ins, as JSON: {"google": {"client_id": "...", "client_secret": "..."}}'
     )
 
     postgres_dsn: SecretStr | None = Field(default=None, description="postgresql://user:password@host:port/name")

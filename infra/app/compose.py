@@ -62,6 +62,7 @@ class Hub:
                 password_min_alone=self.settings.password_min_alone,
                 welcome_micros=self.settings.welcome_credits * MICROS_PER_CREDIT,
                 public_url=self.settings.public_url or f"http://localhost:{self.settings.port or 8080}",
+                oidc_providers=self.settings.oidc_providers,
                 trusted_proxies=self.settings.trusted_proxies,
                 limits=self.settings.limits,
             ),
