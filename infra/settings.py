@@ -10,8 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from contracts.errors import ConfigError
 from contracts.rules.limits import Limits
 from infra.crypto import Sealer
-from infra.mail.smtp import SmtpOptions
 from infra.http.providers import Provider, with_presets
+from infra.mail.smtp import SmtpOptions
 
 MIN_SECRET_LENGTH: Final = 32
 
