@@ -18,9 +18,11 @@ AihubError
 │   ├── Gone                    410
 │   ├── PreconditionFailed      412  If-Match names another version than there is
 │   ├── TooLarge                413
+│   ├── UriTooLong              414
 │   ├── UnsupportedMediaType    415
 │   ├── Invalid                 422  well-formed, but a value is not allowed; `details` carry JSON pointers
-│   └── RateLimited             429
+│   ├── RateLimited             429
+│   └── HeadersTooLarge         431
 ├── BadRecord                   a record that no retry will mend: to the dead letters
 │   ├── UnreadableRecord             not an envelope, or of an unknown type
 │   └── InvalidRecord                an envelope whose data breaks its contract
@@ -150,6 +152,11 @@ class TooLarge(InputError):
     status = 413
 
 
+class UriTooLong(InputError):
+    code = "uri_too_long"
+    status = 414
+
+
 class UnsupportedMediaType(InputError):
     code = "unsupported_media_type"
     status = 415
@@ -163,6 +170,11 @@ class Invalid(InputError):
 class RateLimited(InputError):
     code = "rate_limited"
     status = 429
+
+
+class HeadersTooLarge(InputError):
+    code = "headers_too_large"
+    status = 431
 
 
 class BadRecord(AihubError):

@@ -19,9 +19,11 @@ MEANING: Final = {
     410: "It was there and is gone",
     412: "It is another version than If-Match names",
     413: "Too large, or too many events",
+    414: "The address is longer than 8,192 bytes",
     415: "A Content-Type or Content-Encoding that is not taken",
     422: "Well-formed, but a value is not allowed: `details` hold JSON pointers",
     429: "Too many requests: try again after Retry-After",
+    431: "More than 100 headers, or more than 32,768 bytes of them",
     503: "A dependency is away or a buffer is full: try again after Retry-After",
 }
 """The one table of statuses."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.core.room import REFUSED, SURPLUS
 from contracts.errors import EngineError
+from infra.app.bounds import BoundedHead
 
 HEADER_TIMEOUT_S: Final = 15.0
 DRAIN_S: Final = 10
@@ -50,15 +50,18 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class _PatientOnlySoLong(HttpToolsProtocol):
-    """uvicorn's protocol, but a client that has not finished its header within 15 to 20 s is cut off.
+class _PatientOnlySoLong(BoundedHead):
+    """uvicorn's protocol, but slow clients are cut off within 15 to 20 s: whose header is not complete, whose body
+    goes on after the answer (before it, the application cuts), who does not read what we send.
 
     One timer a connection looks three times in 15 s; a request only notes when it began. Connections are bounded,
     and one whose request was refused for lack of room is left alone for a moment.
     """
 
     _header_since: float | None = None
+    _body_since: float | None = None
     _watch: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -72,10 +75,11 @@ class _PatientOnlySoLong(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._header_since = None
+        self._header_since, self._body_since = None, self.loop.time()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        self._body_since = None
         super().on_message_complete()
         if self.cycle.response_complete and self.timeout_keep_alive_task is None:
             # The rest of a refused body: nobody else would end the connection when nothing follows.
@@ -104,13 +108,26 @@ class _PatientOnlySoLong(HttpToolsProtocol):
 
         self.app = refused
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(HEADER_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
+        for timer in (self._watch, self._unread):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def _look(self) -> None:
-        if self._header_since is not None and self.loop.time() - self._header_since >= HEADER_TIMEOUT_S:
+        since = self._header_since
+        if since is None and self._body_since is not None and self.cycle is not None and self.cycle.response_complete:
+            since = self._body_since
+        if since is not None and self.loop.time() - since >= HEADER_TIMEOUT_S:
             self.transport.close()
         else:
             self._watch = self.loop.call_later(HEADER_TIMEOUT_S / 3, self._look)
