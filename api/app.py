@@ -9,7 +9,10 @@ from api.auth.routes import routes as auth
 from api.auth.routes import well_known
 from api.core import errors
 from api.core.admission import Gate
+from api.core.background import Background
+from api.core.denials import Denials
 from api.core.edge import Edge
+from api.core.key_use import KeyUse
 from api.core.keyring import Keyring
 from api.core.limits import Limiter
 from api.core.people import People
@@ -77,8 +80,17 @@ def create_app(deps: Deps) -> FastAPI:
     app.state.people = People(deps.database, deps.clock, app.state.tokens, deadline_s)
     app.state.standings = Standings(deps.database, deps.clock, deadline_s)
     app.state.passwords = Passwords(options.password_hash)
+    app.state.background = Background()
+    app.state.denials = Denials(deps, app.state.background)
     app.state.limiter = Limiter(deps.database, deps.clock, options.limits)
-    app.state.gate = Gate(app.state.keyring, app.state.people, app.state.standings, app.state.limiter, deps.clock)
+    app.state.gate = Gate(
+        app.state.keyring,
+        app.state.people,
+        app.state.standings,
+        app.state.limiter,
+        deps.clock,
+        KeyUse(deps.database, app.state.background),
+    )
     hot = hot_routes()
     app.add_middleware(
         Edge,

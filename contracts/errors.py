@@ -100,6 +100,11 @@ class PermissionDenied(InputError):
     code = "permission_denied"
     status = 403
 
+    def __init__(self, message: str, *, problems: tuple[Problem, ...] = (), permission: str | None = None) -> None:
+        """`permission`: what was lacking, for the fact that is stated of it; None: nothing is stated."""
+        super().__init__(message, problems=problems)
+        self.permission = permission
+
 
 class EmailUnverified(PermissionDenied):
     code = "email_unverified"

@@ -51,7 +51,9 @@ class Actor:
         """Returns when the person is not the one who acts, nor behind the key that does. Raises: PermissionDenied."""
         if user_id in (self.who.id, self.who.made_by, self.who.subject):
             problem = Problem("/path/user_id", "permission_denied", "is yourself")
-            raise PermissionDenied("Nobody gives a role to themselves; ask another admin.", problems=(problem,))
+            raise PermissionDenied(
+                "Nobody gives a role to themselves; ask another admin.", problems=(problem,), permission="roles:assign"
+            )
 
 
 def require_held(who: Principal, scopes: frozenset[str], at: str, *, team_id: str = "") -> None:
@@ -59,7 +61,9 @@ def require_held(who: Principal, scopes: frozenset[str], at: str, *, team_id: st
     held = who.scopes | who.teams.get(team_id, frozenset())
     if missing := beyond(held, scopes):
         problems = tuple(Problem(at, "permission_denied", f"you do not hold {one} yourself") for one in missing[:20])
-        raise PermissionDenied(f"Nobody grants what they do not hold: {', '.join(missing[:5])}.", problems=problems)
+        raise PermissionDenied(
+            f"Nobody grants what they do not hold: {', '.join(missing[:5])}.", problems=problems, permission=missing[0]
+        )
 
 
 async def actor_of(request: Request) -> Actor:

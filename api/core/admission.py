@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
+from api.core.key_use import KeyUse
 from api.core.keyring import Keyring
 from api.core.limits import Limiter
 from api.core.people import People
@@ -32,7 +33,10 @@ class Needs:
 class Gate:
     """Authenticates and authorises requests."""
 
-    def __init__(self, keyring: Keyring, people: People, standings: Standings, limiter: Limiter, clock: Clock) -> None:
+    def __init__(
+        self, keyring: Keyring, people: People, standings: Standings, limiter: Limiter, clock: Clock, key_use: KeyUse
+    ) -> None:
+        self._key_use = key_use
         self._limiter = limiter
         self._keyring = keyring
         self._people = people
@@ -74,6 +78,7 @@ class Gate:
             who = await self._keyring.principal(credential)
             if who.networks and not _inside(context.address, who.networks):
                 raise PermissionDenied(f"This key may not be used from {context.address}; see its allowed networks.")
+            self._key_use.note(who, context.address, self._clock.now())
             return await self._speaking(who, context) if who.kind is Kind.SERVICE else who
         if credential.count(".") != 2:
             raise Unauthenticated("This is neither an API key (aihub_live_...) nor an access token; log in again.")

@@ -13,7 +13,16 @@ from starlette.responses import Response
 
 from api.core.request_ids import KEY, Context
 from contracts import json_text
-from contracts.errors import AihubError, Invalid, Malformed, MethodNotAllowed, NotFound, Problem, StepUpRequired
+from contracts.errors import (
+    AihubError,
+    Invalid,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    PermissionDenied,
+    Problem,
+    StepUpRequired,
+)
 from contracts.types import rfc3339
 
 PROBLEM: str = "application/problem+json"
@@ -75,6 +84,8 @@ def details(problems: tuple[Problem, ...]) -> list[dict[str, str]]:
 def render(request: Request, error: AihubError, headers: dict[str, str] | None = None) -> Response:
     """The error as the caller wants it: our envelope, or RFC 9457 when `Accept` asks for it."""
     context: Context = request.scope[KEY]
+    if isinstance(error, PermissionDenied) and error.permission and "principal" in context.found:
+        request.app.state.denials.note(context, context.found["principal"], error.permission)
     now = rfc3339(request.app.state.deps.clock.now())
     headers = dict(headers or {})
     if error.retry_after_s is not None:

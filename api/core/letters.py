@@ -21,6 +21,7 @@ class Letter(StrEnum):
     RESET = "reset"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - names an occasion
     EMAIL_CHANGING = "email_changing"
+    INVITATION = "invitation"
 
 
 class Words(NamedTuple):
@@ -88,6 +89,20 @@ LETTERS: Final[dict[Letter, dict[Locale, Words]]] = {
         "th": Words(
             "อีเมลของคุณใน Smart AI Hub กำลังจะเปลี่ยน",
             "ผู้ที่เข้าสู่ระบบด้วยบัญชี Smart AI Hub ของคุณขอเปลี่ยนอีเมล\n\nหากไม่ใช่คุณ โปรดเปลี่ยนรหัสผ่านทันที: {url}\n",
+        ),
+    },
+    Letter.INVITATION: {
+        "en": Words(
+            "You are invited to {organization} at Smart AI Hub",
+            "To join {organization}, log in with this address (or register it first), and send this token to POST "
+            "{url}/v1/invitations/accept. It works once, within 7 days:\n\n{token}\n\n"
+            "You do not know them? Then do nothing.\n",
+        ),
+        "th": Words(
+            "คุณได้รับเชิญเข้าร่วม {organization} ใน Smart AI Hub",
+            "หากต้องการเข้าร่วม {organization} โปรดเข้าสู่ระบบด้วยอีเมลนี้ (หรือสมัครก่อน) "
+            "แล้วส่งโทเค็นนี้ไปที่ POST {url}/v1/invitations/accept "
+            "ใช้ได้ครั้งเดียวภายใน 7 วัน:\n\n{token}\n\nหากคุณไม่รู้จักผู้เชิญ โปรดเพิกเฉย\n",
         ),
     },
 }

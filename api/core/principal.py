@@ -94,4 +94,5 @@ _NONE: Final[frozenset[str]] = frozenset()
 
 def denied(permission: str) -> PermissionDenied:
     """What somebody is told who lacks the permission."""
-    return PermissionDenied(f"The permission {permission} is missing; ask an admin for a role or a key that has it.")
+    message = f"The permission {permission} is missing; ask an admin for a role or a key that has it."
+    return PermissionDenied(message, permission=permission)

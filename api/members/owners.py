@@ -57,7 +57,7 @@ async def _require_owner(tx: Tx, actor: Actor) -> None:
 
 
 def _not_an_owner() -> PermissionDenied:
-    return PermissionDenied("Only an owner of the organization may do this.")
+    return PermissionDenied("Only an owner of the organization may do this.", permission="owner")
 
 
 async def _set(tx: Tx, actor: Actor, user_id: str, owner: bool) -> None:

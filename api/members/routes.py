@@ -1,4 +1,4 @@
-"""`/v1/members`: who belongs to the organization and who owns it; `/v1/users`: accounts, for platform staff."""
+"""`/v1/members`, `/v1/invitations`: who belongs to the organization and owns it; `/v1/users`: accounts."""
 
 from typing import Final
 
@@ -7,10 +7,12 @@ from starlette.responses import Response
 
 from api.core.actor import ActorIn
 from api.core.envelope import Answer, Listing, reply
+from api.core.idempotency import once
 from api.core.paging import PageIn
 from api.core.resource import DepsIn, Resource, Who
-from api.members import owners, service
-from api.members.schemas import MemberOut, StatusOut, TransferIn
+from api.core.visits import VisitIn
+from api.members import invitations, owners, service
+from api.members.schemas import AcceptIn, InvitationIn, InvitationOut, JoinedOut, MemberOut, StatusOut, TransferIn
 from contracts.rules.access import SELF
 
 routes: Final = Resource("/v1", "members")
@@ -75,3 +77,45 @@ async def disable_user(request: Request, deps: DepsIn, actor: ActorIn, user_id: 
 async def enable_user(request: Request, deps: DepsIn, actor: ActorIn, user_id: str) -> Response:
     """Enable a person's account again."""
     return reply(request, await service.set_status(deps, actor, user_id, "active"))
+
+
+@routes.post(
+    "/invitations",
+    needs="users:write",
+    answers=Answer[InvitationOut],
+    status=201,
+    errors=(409,),
+    idempotent=True,
+    step_up=True,
+)
+async def invite(
+    request: Request, who: Who, deps: DepsIn, actor: ActorIn, visit: VisitIn, wanted: InvitationIn
+) -> Response:
+    """Invite somebody by e-mail, with a role that one holds; an earlier invitation of theirs is void."""
+
+    async def act() -> Response:
+        return reply(request, await invitations.invite(deps, actor, visit, wanted), status=201)
+
+    return await once(request, who, act)
+
+
+@routes.get("/invitations", needs="users:read", answers=Listing[InvitationOut])
+async def list_invitations(request: Request, who: Who, deps: DepsIn, page: PageIn) -> Response:
+    """The organization's invitations, the newest first."""
+    rows, pagination = await invitations.list_invitations(deps, who, page)
+    return reply(request, rows, pagination=pagination)
+
+
+@routes.delete("/invitations/{invitation_id}", needs="users:write", answers=None, status=204, errors=(404, 409))
+async def revoke_invitation(request: Request, deps: DepsIn, actor: ActorIn, invitation_id: str) -> Response:
+    """Revoke an invitation; revoking again changes nothing."""
+    await invitations.revoke(deps, actor, invitation_id)
+    return Response(status_code=204)
+
+
+@routes.post("/invitations/accept", needs=SELF, answers=Answer[JoinedOut], errors=(404, 409))
+async def accept_invitation(
+    request: Request, deps: DepsIn, actor: ActorIn, visit: VisitIn, wanted: AcceptIn
+) -> Response:
+    """Become a member, with the token of the mail and the address that it was sent to."""
+    return reply(request, await invitations.accept(deps, actor, visit, wanted.token))

@@ -1,25 +1,14 @@
 """JSON of members and invitations."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
+from api.core.emails import Email
 from contracts.types import Text
 
 _USER = "user_019ab0c2f3e47d5a8b1c2d3e4f506172"
-
-
-def _address(text: str) -> str:
-    try:
-        return validate_email(text, check_deliverability=False).normalized.lower()
-    except EmailNotValidError as error:
-        raise PydanticCustomError("email", "{why}", {"why": str(error)}) from None
-
-
-Email = Annotated[Text, AfterValidator(_address)]
 
 
 class RoleOfMember(BaseModel):

@@ -51,7 +51,7 @@ async def remove_member(deps: Deps, actor: Actor, user_id: str) -> None:
         member = await find(tx, actor.organization_id, user_id)
         if user_id != actor.id:
             if member.owner and not await is_owner(tx, actor):
-                raise PermissionDenied("Only an owner removes an owner.")
+                raise PermissionDenied("Only an owner removes an owner.", permission="owner")
             held = await members.assignments_of(tx, actor.organization_id, [user_id])
             actor.require_held(effective([one.role_id for one in held], roles), "/path/user_id")
         await _remove(tx, actor, member)

@@ -42,7 +42,9 @@ LIMITS_KEPT: Final = timedelta(hours=1)
 
 async def run_api(hub: Hub, listener: socket.socket, stop: asyncio.Event) -> None:
     """The HTTP API on a socket that is bound already."""
-    await serve(create_app(hub.api_deps()), listener, stop)
+    app = create_app(hub.api_deps())
+    await serve(app, listener, stop)
+    await app.state.background.close()
 
 
 async def _api(hub: Hub, stop: asyncio.Event) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy import func, insert, select, tuple_, update
 
 from infra.postgres.database import Tx
 from infra.postgres.tables.identity import invitations
@@ -51,6 +51,16 @@ async def revoke_invitation(tx: Tx, organization_id: str, invitation_id: str, no
     await tx.execute(update(invitations).where(*mine, *_OPEN).values(revoked_at=now))
     row = (await tx.execute(select(*_COLUMNS).where(*mine))).one_or_none()
     return InvitationRow(*row) if row else None
+
+
+async def count_open(tx: Tx, organization_id: str, now: datetime) -> int:
+    """How many invitations of the organization can be accepted now."""
+    query = (
+        select(func.count())
+        .select_from(invitations)
+        .where(invitations.c.organization_id == organization_id, *_OPEN, invitations.c.expires_at > now)
+    )
+    return await tx.scalar(query) or 0
 
 
 async def find_by_hash(tx: Tx, digest: bytes) -> InvitationRow | None:

@@ -103,6 +103,11 @@ async def find_member(tx: Tx, organization_id: str, user_id: str) -> MemberRow |
     return MemberRow(*row) if row else None
 
 
+async def has_address(tx: Tx, organization_id: str, email: str) -> bool:
+    """Whether a member has this address (lower case)."""
+    return (await tx.execute(_members(organization_id).where(users.c.email == email).limit(1))).first() is not None
+
+
 async def list_members(
     tx: Tx,
     organization_id: str,

@@ -55,7 +55,8 @@ def event(**changes: Any) -> dict[str, Any]:
 @asynccontextmanager
 async def serving(deps: Deps) -> AsyncIterator[str]:
     """The URL of a server of this application."""
-    config = uvicorn.Config(create_app(deps), port=0, log_level="error", access_log=False, lifespan="off", ws="none")
+    app = create_app(deps)
+    config = uvicorn.Config(app, port=0, log_level="error", access_log=False, lifespan="off", ws="none")
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     task = asyncio.create_task(server.serve())
@@ -66,6 +67,7 @@ async def serving(deps: Deps) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+        await app.state.background.close()
 
 
 @dataclass

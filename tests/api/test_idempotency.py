@@ -31,6 +31,7 @@ BY_NATURE = {
     "/v1/admin/signing-keys/rotate": "again is one more fresh key",
     "/v1/access/check": "asks",
     "/v1/access/checks": "asks",
+    "/v1/invitations/accept": "an invitation is good once",
     "/v1/users/me/membership/transfer": "who handed the organization on is no owner, and refused",
     "/v1/keys/{key_id}/revoke": "revoking again changes nothing",
     "/v1/admin/dead-letters/{letter_id}/drop": "dropping again changes nothing",

@@ -79,6 +79,16 @@ api_keys = Table(
     Column("version", Integer, nullable=False, server_default=text("1")),
 )
 
+key_addresses = Table(
+    "key_addresses",
+    metadata,
+    Column("key_id", Text, ForeignKey("api_keys.id"), primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("place", Text, primary_key=True),
+    Column("first_used_at", _INSTANT, nullable=False),
+)
+"""`place` is an address, of IPv6 its /64."""
+
 memberships = Table(
     "memberships",
     metadata,

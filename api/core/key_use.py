@@ -1,0 +1,87 @@
+"""Notes when and from where keys are used: a look into memory a request, one batch to PostgreSQL now and then."""
+
+import asyncio
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+import structlog
+
+from api.core.background import Background
+from api.core.facts import tell
+from api.core.principal import Principal
+from api.core.request_ids import Context
+from contracts.errors import DatabaseUnavailable
+from contracts.events.auth import KeyUsedFirstV1
+from infra.ids import new_id
+from infra.postgres import key_use as store
+from infra.postgres.database import Database
+from infra.postgres.key_use import Use
+
+EVERY: Final = timedelta(minutes=1)
+"""How exactly the last use of a key is known."""
+GATHER_S: Final = 0.5
+MAX_REMEMBERED: Final = 20_000
+
+_log = structlog.get_logger(__name__)
+
+
+class KeyUse:
+    """What this process saw of keys; what waits to be written is lost with it, the next use is noted again."""
+
+    def __init__(self, database: Database, background: Background) -> None:
+        self._database = database
+        self._background = background
+        self._due: dict[tuple[str, str], datetime] = {}
+        self._waiting: dict[tuple[str, str], Use] = {}
+        self._writing = False
+
+    def note(self, who: Principal, address: str, now: datetime) -> None:
+        """Returns at once."""
+        whose = (who.id, address)
+        due = self._due.get(whose)
+        if due is not None and now < due:
+            return
+        if len(self._due) >= MAX_REMEMBERED:
+            self._due.clear()
+        self._due[whose] = now + EVERY
+        if address and len(self._waiting) < MAX_REMEMBERED:
+            self._waiting[whose] = Use(who.id, who.organization_id, address, place_of(address), now)
+            if not self._writing:
+                self._writing = self._background.start(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                await self._gather()
+                uses, self._waiting = list(self._waiting.values()), {}
+                await self._save(uses)
+        except DatabaseUnavailable as error:
+            _log.warning("key_use.lost", reason=error.message)
+        finally:
+            self._writing = False
+
+    async def _gather(self) -> None:
+        """Lets more uses come together, unless the process ends."""
+        try:
+            async with asyncio.timeout(GATHER_S):
+                await self._background.closing.wait()
+        except TimeoutError:
+            return
+
+    async def _save(self, uses: list[Use]) -> None:
+        """In an order that all processes share, as the owner: keys of many organizations in one batch."""
+        uses.sort(key=lambda use: (use.key_id, use.place))
+        async with self._database.unscoped() as tx:
+            await store.note_used(tx, uses)
+            new = await store.note_places(tx, uses)
+            for use in {(use.key_id, use.place): use for use in uses}.values():
+                if (use.key_id, use.place) in new:
+                    fact = KeyUsedFirstV1(key_id=use.key_id, actor=use.key_id, address=use.address)
+                    await tell(tx, Context(new_id("req"), {}), use.organization_id, fact, now=use.at)
+
+
+def place_of(address: str) -> str:
+    """The address; of IPv6 its /64, which is one household's or machine's."""
+    found = ip_address(address)
+    return str(found) if found.version == 4 else str(ip_network((found, 64), strict=False))
