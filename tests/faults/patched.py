@@ -1,9 +1,11 @@
 """What is done to a process before it runs a role: points, mutants, shorter sessions.
 
-`python -m tests.faults.patched ROLE [--point NAME] [--nth N] [--mutant NAME]` runs a role that way by hand.
+`python -m tests.faults.patched ROLE [--point NAME] [--nth N] [--mutant NAME]` runs a role that way by hand;
+`--check` instead of a role tells which points and mutants do not fit the product any more.
 """
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -37,8 +39,31 @@ def _shorter_sessions(ms: int) -> None:
     Tuning.__init__.__defaults__ = tuple(defaults)
 
 
+def misfits() -> list[str]:
+    """Points and mutants that no longer find what they replace; each is tried in a process of its own."""
+    import infra.app.role  # noqa: F401 - imported once, for all children
+
+    patches = [{"kind": "point", "name": name} for name in points.POINTS]
+    patches += [{"kind": "mutant", "name": name} for name in mutants.MUTANTS]
+    return [patch["name"] for patch in patches if not _fits(patch)]
+
+
+def _fits(patch: dict[str, Any]) -> bool:
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            apply([patch])
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(pid, 0)[1] == 0
+
+
 def main() -> None:
     """Runs one role by hand."""
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(" ".join(misfits()) or None)
     parser = argparse.ArgumentParser()
     parser.add_argument("role")
     parser.add_argument("--point", choices=sorted(points.POINTS))

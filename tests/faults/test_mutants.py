@@ -1,9 +1,13 @@
 """Every seeded bug is caught by its plan, and every plan leaves the product itself clean."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.faults.mutants import MUTANTS
 from tests.faults.points import POINTS
+from tests.faults.processes import ROOT
 from tests.faults.scenario import carry_out, hunt
 from tests.faults.world import World
 
@@ -37,3 +41,9 @@ def test_every_mutant_names_a_role_and_a_point_that_exist() -> None:
     assert len(MUTANTS) >= 12
     for mutant in MUTANTS.values():
         assert mutant.plan.point is None or POINTS[mutant.plan.point].role == mutant.plan.role
+
+
+def test_every_mutant_and_point_finds_in_the_product_what_it_replaces() -> None:
+    command = (sys.executable, "-m", "tests.faults.patched", "--check")
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+    assert (checked.returncode, checked.stderr) == (0, "")
