@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from benchmarks.consume import Lap
@@ -86,7 +87,7 @@ async def _stores(
         if check is not None:
             await check()
         await hop.fill(LAP, f"lap{store}")
-        found.append(await _cost(world, lambda: work(LAP)))
+        found.append(await _cost(world, partial(work, LAP)))
         held += LAP
         if check is not None:
             checked.append(await _cost(world, check))
@@ -114,14 +115,15 @@ def _rows(name: str, stores: tuple[int, ...], found: list[Cost]) -> list[Row]:
 
 
 async def _organizations(world: World, numbers: tuple[int, ...]) -> list[Row]:
-    found: list[float] = []
+    found: list[Cost] = []
     for number in numbers:
         async with open_ledger(world, number) as ledger, ledger.consuming():
             await ledger.book(await ledger.fill(LAP // 10, "warm"))
             await ledger.fill(LAP, "lap")
-            found.append(1e6 / (await ledger.book(LAP)).rate)
+            found.append(await _cost(world, partial(ledger.book, LAP)))
+        print(f"growth.ledger with {number:,} organizations: {found[-1]}", flush=True)
     return [
-        Row(f"growth.ledger.{number:,} organizations", figure, "us per event", found[0],
-            note="20,000 events by chance among them; limit: one organization")
-        for number, figure in zip(numbers, found, strict=True)
+        Row(f"growth.ledger.{number:,} organizations", cost.cpu_us, "CPU-us per event", found[0].cpu_us,
+            note=f"{LAP:,} events by chance among them; limit: one organization; {cost.wall_us:.0f} us wall")
+        for number, cost in zip(numbers, found, strict=True)
     ]  # fmt: skip
