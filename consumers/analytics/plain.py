@@ -65,6 +65,11 @@ def read(values: Sequence[bytes], free: Free = ()) -> pa.Table | None:
     return pa.table({**attributes, **times, **typed, "properties": _properties(extra, len(values))})
 
 
+def is_odd(value: bytes) -> bool:
+    """Whether a glance at the record tells that `read` would not vouch for it."""
+    return value[:1] != b"{" or value[-1:] != b"}" or any(odd in value for odd in (*_ODD, b"\n"))
+
+
 def _parsed(values: Sequence[bytes], free: Free) -> pa.Table | None:
     """One object a value: in such text a line break between `}` and `{` can only stand between two values."""
     text = b"\n".join(values)

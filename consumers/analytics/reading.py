@@ -52,24 +52,34 @@ class Reader:
 
     def __init__(self) -> None:
         self._free: dict[str, str] = {}
+        self._seldom = False
+        """Whether halving was lately in vain; then it is not tried, and most records cost what they cost one by one."""
 
     def read(self, records: Sequence[LogRecord]) -> Found:
         """What the records say. May run in a thread."""
         found = _Reading(records)
         usage = [at for at, record in enumerate(records) if record.topic is USAGE and record.value]
         others = sorted(set(range(len(records))).difference(usage))
-        self._many(found, usage)
+        size = FEW if self._seldom else max(1, len(usage))
+        for start in range(0, len(usage), size):
+            self._many(found, usage[start : start + size])
         self._one_by_one(found, others)
+        self._seldom = 2 * found.in_vain > len(usage)
         return found.whole()
 
     def _many(self, found: "_Reading", at: Sequence[int]) -> None:
-        """Reads records many at once; halves them where one is not plain."""
+        """Reads records many at once: without those that are seen not to be plain, and halved where one is not."""
         if not at:
             return
-        table = plain.read([found.records[one].value or b"" for one in at], tuple(self._free.items()))
+        values = [found.records[one].value or b"" for one in at]
+        table = plain.read(values, tuple(self._free.items()))
         if table is not None:
             found.add_plain(at, table)
+        elif odd := [one for one, value in zip(at, values, strict=True) if plain.is_odd(value)]:
+            self._one_by_one(found, odd)
+            self._many(found, sorted(set(at).difference(odd)))
         elif len(at) <= FEW:
+            found.in_vain += len(at)
             self._one_by_one(found, at)
         else:
             middle = len(at) // 2
@@ -102,6 +112,7 @@ class _Reading:
         self._charges: list[Record] = []
         self._reached: Reached = {}
         self._parked: list[tuple[LogRecord, AihubError]] = []
+        self.in_vain = 0
 
     def add_plain(self, at: Sequence[int], table: pa.Table) -> None:
         """Records that were read together."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks.events import records as ingested
 from benchmarks.events import usage as synthetic
-from consumers.analytics import plain, rows
+from consumers.analytics import plain, reading, rows
 from consumers.analytics.reading import Found, Reader
 from consumers.batch import decoded
 from consumers.parking import explained
@@ -220,6 +220,28 @@ def test_one_record_that_is_not_plain_is_found_among_many() -> None:
         assert_same(found, one_by_one(records))
         assert len(found.identities) == 999
         assert [record.offset for record, _ in found.parked] == [617]
+
+
+def test_records_with_nulls_and_escapes_leave_the_others_to_be_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [json.dumps({**ORDINARY, "id": f"e{at}", "data": {"service": "chat"}}).encode() for at in range(2_000)]
+    for at in range(0, 2_000, 20):
+        told[at] = json.dumps({**ORDINARY, "id": f"e{at}", "data": {"service": "a\\b", "user": None}}).encode()
+    single: list[int] = []
+    monkeypatch.setattr(
+        reading, "decoded", lambda records: single.extend(r.offset for r in records) or decoded(records)
+    )
+    found = Reader().read(logged(told))
+    assert single == list(range(0, 2_000, 20))
+    monkeypatch.undo()
+    assert_same(found, one_by_one(logged(told)))
+
+
+def test_where_no_record_is_plain_halving_is_given_up_until_they_are_again() -> None:
+    reader, odd = Reader(), [json.dumps({**ORDINARY, "data": {"service": "chat", "t": 0.5}}).encode()] * 1_000
+    usual = [PLAIN] * 1_000
+    for values, seldom in ((odd, True), (odd, True), (usual, False), (usual, False)):
+        assert_same(reader.read(logged(values)), one_by_one(logged(values)))
+        assert reader._seldom is seldom
 
 
 def test_what_the_ingress_writes_is_plain() -> None:
