@@ -20,6 +20,7 @@ GROUPS: Final = (
     "analytics",
     "webhooks",
     "flood",
+    "limiter",
     "catch_up",
     "latency",
     "memory",

@@ -128,8 +128,8 @@ class Limiter:
             raise DatabaseUnavailable("PostgreSQL was away a moment ago.")
         subject = f"{whose.limit}:{whose.subject}"
         try:
-            async with asyncio.timeout(DEADLINE_S), self._database.unscoped() as tx:
-                taken = await store.take(tx, subject, now, _WINDOW, quota=whose.quota, amount=amount)
+            async with asyncio.timeout(DEADLINE_S):
+                taken = await store.take(self._database, subject, now, _WINDOW, quota=whose.quota, amount=amount)
         except (TimeoutError, DatabaseUnavailable):
             self._away_until = now + _PAUSE
             raise DatabaseUnavailable("PostgreSQL is away, and with it the rate limit; try again.") from None

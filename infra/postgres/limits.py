@@ -1,12 +1,11 @@
 """Rate limits that hold across processes: one UPSERT takes from a subject's quota."""
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import case, delete, func, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, select
 
-from infra.postgres.database import Tx
+from infra.postgres.database import Database, Tx
 from infra.postgres.tables.identity import organizations
 from infra.postgres.tables.limits import rate_limits
 
@@ -19,22 +18,26 @@ class Taken(NamedTuple):
     granted: int
 
 
-async def take(tx: Tx, subject: str, now: datetime, window: timedelta, *, quota: int, amount: int = 1) -> Taken:
+_TAKE: Final = """
+    INSERT INTO rate_limits AS old (subject, began_at, used, granted)
+    VALUES ($1, $2, least($5::bigint, $4::bigint), least($5, $4))
+    ON CONFLICT (subject) DO UPDATE SET (began_at, used, granted) = (
+        SELECT CASE WHEN over THEN $2 ELSE old.began_at END,
+               CASE WHEN over THEN least($5, $4) ELSE greatest(old.used, least(old.used + $5, $4)) END,
+               CASE WHEN over THEN least($5, $4) ELSE greatest(0, least($5, $4 - old.used)) END
+        FROM (SELECT old.began_at <= $2 - $3::interval OR old.began_at > $2 + $3::interval AS over) AS window_)
+    RETURNING began_at, used, granted
+"""
+
+
+async def take(
+    database: Database, subject: str, now: datetime, window: timedelta, *, quota: int, amount: int = 1
+) -> Taken:
     """Takes up to `amount` from the subject's quota; a window that is over (or of the future: a clock was set back)
-    begins anew. However many ask at once, a window never grants more than the quota."""
-    old = rate_limits.c
-    over = or_(old.began_at <= now - window, old.began_at > now + window)
-    first = min(amount, quota)
-    new = insert(rate_limits).values(subject=subject, began_at=now, used=first, granted=first)
-    statement = new.on_conflict_do_update(
-        index_elements=[old.subject],
-        set_={
-            "began_at": case((over, now), else_=old.began_at),
-            "used": case((over, first), else_=func.greatest(old.used, func.least(old.used + amount, quota))),
-            "granted": case((over, first), else_=func.greatest(0, func.least(amount, quota - old.used))),
-        },
-    ).returning(old.began_at, old.used, old.granted)
-    return Taken(*(await tx.execute(statement)).one())
+    begins anew. However many ask at once, a window never grants more than the quota. Commits by itself."""
+    row = await database.fetch_one(_TAKE, subject, now, window, quota, amount)
+    assert row is not None  # an UPSERT returns its row
+    return Taken(*row)
 
 
 async def plan_of(tx: Tx, organization_id: str) -> str | None:

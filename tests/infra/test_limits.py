@@ -12,8 +12,7 @@ WINDOW = timedelta(seconds=60)
 
 
 async def take(database: Database, now: datetime = NOW, *, quota: int = 5, amount: int = 1) -> Taken:
-    async with database.transaction() as tx:
-        return await limits.take(tx, "someone", now, WINDOW, quota=quota, amount=amount)
+    return await limits.take(database, "someone", now, WINDOW, quota=quota, amount=amount)
 
 
 async def test_a_window_grants_its_quota_and_no_more(database: Database) -> None:
