@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from api.auth.schemas import CodeSent
 from api.core.letters import Letter, write
+from api.core.newcomers import VERIFY
 from api.core.visits import Visit
 from contracts.errors import Invalid, Problem, RateLimited
 from infra.crypto import new_code, new_secret
@@ -15,7 +16,6 @@ from infra.postgres import challenges, users
 from infra.postgres.challenges import ChallengeRow
 from infra.postgres.database import Tx
 
-VERIFY: Final = "verify"
 LIFE: Final = timedelta(minutes=15)
 TRIES: Final = 5
 SENDS: Final = 3

@@ -4,30 +4,24 @@ The answer is the same for an address that has an account. Until an address is p
 own code, and the code brings its own password: nobody can set a password in advance for an account that another proves.
 """
 
-from datetime import datetime
 from typing import Any, Final
 
 from api.auth import codes
-from api.auth.codes import VERIFY, Order, send_code
+from api.auth.codes import Order, send_code
 from api.auth.schemas import CodeSent, RegisterIn
 from api.core import facts
 from api.core.deadlines import no_sooner_than
 from api.core.login_schemas import PersonOut, person_out
-from api.core.persons import make_person_key, person_sealers
+from api.core.newcomers import VERIFY, settle, welcome
+from api.core.persons import person_sealers
 from api.core.secrets import accept_password
 from api.core.visits import Visit
-from contracts import catalog, topics
-from contracts.events.auth import UserRegisteredV1, UserUpdatedV1, UserVerifiedV1
-from contracts.events.base import SYSTEM_SOURCE
-from contracts.events.credits import CreditsGrantedV1
-from contracts.events.members import OrganizationCreatedV1, RoleAssignedV1
+from contracts.events.auth import UserUpdatedV1
 from infra.ids import new_id
-from infra.postgres import challenges, keys, members, users
+from infra.postgres import challenges, users
 from infra.postgres.database import Tx
 from infra.postgres.users import UserRow
-from producers import outbox
 
-OWNER_ROLE: Final = "admin"
 ANSWERS_AFTER_S: Final = 0.05
 """What is done beside the hash takes less; so it does not show whether there was an account."""
 
@@ -73,7 +67,7 @@ async def prove_email(tx: Tx, visit: Visit, before: UserRow, known: dict[str, An
     if before.email_verified_at is None:
         organization_id = await users.personal_organization(tx, user.id)
         if organization_id is not None:
-            await _welcome(tx, visit, user, organization_id)
+            await welcome(tx, visit, user, organization_id)
     return user
 
 
@@ -84,48 +78,12 @@ async def _person(tx: Tx, visit: Visit, wanted: RegisterIn, digest: str) -> User
         new_id("user"), wanted.email, None, wanted.name, wanted.locale, digest, now, "active", now, now, 1
     )  # fmt: skip
     if await users.save_user(tx, user):
-        await _organization(tx, visit, user)
+        await settle(tx, visit, user, method="password")
         return user
     found = await users.find_by_email(tx, wanted.email)
     if found is None:
         raise codes.too_many()  # it was freed in this moment
     return found
-
-
-async def _organization(tx: Tx, visit: Visit, user: UserRow) -> None:
-    """Everybody has an organization of their own, and runs it."""
-    now, organization_id = visit.now, new_id("org")
-    row = keys.OrganizationRow(organization_id, user.name or "Personal", now)
-    await keys.save_organization(tx, row)
-    await users.own_personally(tx, organization_id, user.id)
-    await members.save_member(tx, organization_id, user.id, owner=True, now=now)
-    await members.assign(tx, organization_id, user.id, OWNER_ROLE, by=user.id, now=now)
-    sealer = await make_person_key(tx, visit.deps.sealer, user.id)
-    for fact in (
-        UserRegisteredV1(user_id=user.id, method="password", actor=user.id),
-        OrganizationCreatedV1(organization_id=organization_id, owner=user.id, actor=user.id),
-        RoleAssignedV1(user_id=user.id, role_id=OWNER_ROLE, actor=user.id),
-    ):
-        await facts.tell(tx, visit.context, organization_id, fact, now=now, sealer=sealer, subject=user.id)
-
-
-async def _welcome(tx: Tx, visit: Visit, user: UserRow, organization_id: str) -> None:
-    sealer = (await person_sealers(tx, visit.deps.sealer, [user.id])).get(user.id)
-    fact = UserVerifiedV1(user_id=user.id, actor=user.id)
-    await facts.tell(tx, visit.context, organization_id, fact, now=visit.now, sealer=sealer, subject=user.id)
-    if visit.deps.options.welcome_micros:
-        await outbox.save(tx, topics.CREDITS, organization_id, [_grant(visit, user.id, organization_id, visit.now)])
-
-
-def _grant(visit: Visit, user_id: str, organization_id: str, now: datetime) -> bytes:
-    """The welcome credits, under one identity a person: however often it is stated, it is booked once."""
-    amount = visit.deps.options.welcome_micros
-    data = CreditsGrantedV1(amount_micros=amount, source="bonus", reason="Welcome credits")
-    source = f"{SYSTEM_SOURCE}/auth"
-    stated = catalog.state(
-        data, event_id=f"welcome-{user_id}", source=source, organization=organization_id, now=now
-    )  # fmt: skip
-    return catalog.encode(stated)
 
 
 async def _move(tx: Tx, visit: Visit, before: UserRow, email: str) -> UserRow:

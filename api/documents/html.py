@@ -1,10 +1,13 @@
 """Pages of plain HTML under a policy that allows no inline code and no foreign host."""
 
 from html import escape
+from pathlib import Path
 from typing import Final
 
 from starlette.responses import Response
 
+FOLDER: Final = Path(__file__).with_name("assets")
+"""Files that the pages load; manifest.json has origin, licence and SHA-256 of those that are not ours."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -8,13 +8,10 @@ from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.core import openapi
+from api.core import assets, openapi
 from api.core.envelope import JsonBytes
-from api.core.etags import not_modified, unchanged
-from api.core.request_ids import context_of
 from api.core.resource import DepsIn, Resource
 from api.documents import events_page, html
-from api.documents.assets import MEDIA_TYPES, asset
 from api.events.openapi import SCHEMAS
 from contracts import asyncapi
 from contracts.rules.access import PUBLIC
@@ -22,7 +19,6 @@ from contracts.rules.limits import EXEMPT, LENIENT
 
 routes: Final = Resource("/v1", "documents")
 
-ASSETS_KEPT: Final = b"public, max-age=3600"
 _REFERENCE: Final = '<main id="reference" data-document="openapi.json"></main>'
 
 
@@ -60,14 +56,10 @@ async def events_reference_page(request: Request, deps: DepsIn) -> Response:
     return html.page("Events", "../", _events(deps.options.version), styles=("pages.css",))
 
 
-@routes.get("/docs/assets/{name}", needs=PUBLIC, limit=EXEMPT, answers=None, media=MEDIA_TYPES, errors=(404,))
+@routes.get("/docs/assets/{name}", needs=PUBLIC, limit=EXEMPT, answers=None, media=assets.MEDIA_TYPES, errors=(404,))
 async def read_asset(request: Request, name: str) -> Response:
     """A script or style sheet of the pages."""
-    found = asset(name)
-    context_of(request).cache_control = ASSETS_KEPT
-    if not_modified(request, found.etag):
-        return unchanged(found.etag)
-    return Response(found.body, headers={"ETag": found.etag}, media_type=found.media_type)
+    return assets.serve(request, html.FOLDER, name)
 
 
 @cache

@@ -8,8 +8,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from api.documents.assets import FOLDER
-from api.documents.html import POLICY
+from api.documents.html import FOLDER, POLICY
 from contracts import catalog
 from tests.api.conftest import Api
 
