@@ -30,12 +30,15 @@ from api.factors.routes import routes as factors
 from api.health.routes import routes as health
 from api.keys.routes import routes as keys
 from api.members.routes import routes as members
+from api.oauth.routes import routes as oauth
+from api.oauth.verified import VerifiedSessions
 from api.organizations.routes import routes as organizations
 from api.privacy.routes import routes as privacy
 from api.reconcile.routes import routes as reconcile
 from api.roles.routes import routes as roles
 from api.teams.routes import routes as teams
 from api.webhooks.routes import routes as webhooks
+from infra.http.oidc import OidcClient
 from infra.passwords import Passwords
 
 RESOURCES: tuple[Resource, ...] = (
@@ -52,6 +55,7 @@ RESOURCES: tuple[Resource, ...] = (
     access,
     audit,
     factors,
+    oauth,
     privacy,
     reconcile,
     auth,
@@ -82,6 +86,8 @@ def create_app(deps: Deps) -> FastAPI:
     app.state.passwords = Passwords(options.password_hash)
     app.state.background = Background()
     app.state.denials = Denials(deps, app.state.background)
+    app.state.oidc = {name: OidcClient(provider) for name, provider in options.oidc_providers.items()}
+    app.state.verified_sessions = VerifiedSessions(deps.database, deps.clock, deps.key_pepper, deadline_s)
     app.state.limiter = Limiter(deps.database, deps.clock, options.limits)
     app.state.gate = Gate(
         app.state.keyring,

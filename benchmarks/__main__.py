@@ -24,6 +24,7 @@ GROUPS: Final = (
     "catch_up",
     "latency",
     "memory",
+    "sessions",
     "growth",
 )
 GROUP_S: Final = 150.0

@@ -85,6 +85,10 @@ def _json_only(request: Request) -> None:
         raise UnsupportedMediaType("Send the body as `Content-Type: application/json`.")
 
 
+_LOCATION: Final = {"schema": {"type": "string"}, "description": "Where the browser goes"}
+_ELSEWHERE: Final[dict[int | str, Any]] = {303: {"description": "Go there", "headers": {"Location": _LOCATION}}}
+
+
 class Guarded(Protocol):
     """An ASGI application that asks for the permission `needs` by itself."""
 
@@ -148,13 +152,14 @@ class Resource:
         step_up: bool = False,
         in_team: bool = False,
         limit: str = DEFAULT,
+        redirects: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """Declares a route: `needs` a permission (or PUBLIC, SELF, ANYBODY), `answers` its body (None: no body),
         `errors` further statuses beside those that every route has, `idempotent`: takes an Idempotency-Key,
         `etag`: answers with an ETag and heeds If-None-Match or If-Match, `media`: types of a body that is not JSON,
         `step_up`: a person must have proved again who they are (money, keys, roles), `in_team`: open to who holds the
         permission in one team, the service narrows by `who.teams_with(...)`, `limit`: how often one may ask, a class of
-        contracts/rules/limits.py ("strict" where secrets are guessed)."""
+        contracts/rules/limits.py ("strict" where secrets are guessed), `redirects`: it may also answer 303."""
         if needs not in (PUBLIC, SELF, ANYBODY) and needs not in PERMISSIONS:
             raise ValueError(f"{method} {self.prefix}{path} names the unknown permission {needs!r}")
         if limit not in (*CLASSES, EXEMPT):
@@ -175,7 +180,7 @@ class Resource:
                     "endpoint": endpoint,
                     "methods": [method],
                     "status_code": status,
-                    "responses": {status: answer},
+                    "responses": {status: answer} | (_ELSEWHERE if redirects or status == 303 else {}),
                     "response_model": None,
                     "response_class": JSONResponse if answers is not None else Response,
                     "tags": [self.tag],

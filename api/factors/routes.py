@@ -1,8 +1,9 @@
 """`/v1/auth/mfa`: a person's second factors; `/v1/auth/login/...` and `/v1/auth/step-up`: what they are asked for."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
+from fastapi import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -36,6 +37,8 @@ from contracts.rules.access import PUBLIC, SELF
 from contracts.rules.limits import STRICT
 
 routes: Final = Resource("/v1/auth", "factors")
+
+PasskeyId = Annotated[str, Path(pattern="^[!-~]{1,64}$")]
 
 
 @routes.get("/mfa", needs=SELF, answers=Answer[FactorsOut])
@@ -96,13 +99,15 @@ async def list_passkeys(request: Request, who: Who, visit: VisitIn) -> Response:
 
 
 @routes.patch("/mfa/passkeys/{passkey_id}", needs=SELF, answers=Answer[PasskeyOut], errors=(404,))
-async def rename_passkey(request: Request, who: Who, visit: VisitIn, passkey_id: str, wanted: PasskeyName) -> Response:
+async def rename_passkey(
+    request: Request, who: Who, visit: VisitIn, passkey_id: PasskeyId, wanted: PasskeyName
+) -> Response:
     """Give a passkey another name."""
     return reply(request, await passkeys.rename(visit, who, passkey_id, wanted.name))
 
 
 @routes.delete("/mfa/passkeys/{passkey_id}", needs=SELF, answers=None, status=204, errors=(404, 409), step_up=True)
-async def delete_passkey(request: Request, who: Who, visit: VisitIn, passkey_id: str) -> Response:
+async def delete_passkey(request: Request, who: Who, visit: VisitIn, passkey_id: PasskeyId) -> Response:
     """Delete a passkey."""
     await passkeys.remove(visit, who, passkey_id)
     _forget(request, who)

@@ -1,5 +1,6 @@
 """Settings come from the environment, and what is wrong with one is said without its value."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,31 @@ def test_rate_limits_are_changed_figure_by_figure_and_mistakes_are_named(monkeyp
         monkeypatch.setenv("AIHUB_RATE_LIMITS", wrong)
         with pytest.raises(ConfigError):
             load_settings()
+
+
+def test_providers_of_log_ins_are_json_completed_by_what_is_known_of_their_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = {"client_id": "c", "client_secret": "hidden"}
+    given = {"google": own, "github": own, "acme": {**own, "issuer": "https://id.acme.example"}}
+    monkeypatch.setenv("AIHUB_OIDC_PROVIDERS", json.dumps(given))
+    providers = load_settings().oidc_providers
+    assert {name: one.issuer for name, one in providers.items()} == {
+        "google": "https://accounts.google.com",
+        "github": "https://github.com",
+        "acme": "https://id.acme.example",
+    }
+    assert (providers["google"].kind, providers["github"].kind) == ("oidc", "github")
+    assert "hidden" not in repr(providers)
+
+
+@pytest.mark.parametrize(
+    "issuer", ["http://id.acme.example", "", "id.acme.example", "https://x/.well-known/openid-configuration"]
+)
+def test_an_issuer_without_tls_is_refused_and_its_secret_not_told(monkeypatch: pytest.MonkeyPatch, issuer: str) -> None:
+    given = {"acme": {"client_id": "c", "client_secret": "hidden", "issuer": issuer}}
+    monkeypatch.setenv("AIHUB_OIDC_PROVIDERS", json.dumps(given))
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert "AIHUB_OIDC_PROVIDERS" in caught.value.message
+    assert "hidden" not in caught.value.message
