@@ -1,5 +1,6 @@
 """`Idempotency-Key`: the first answer is replayed for 24 hours, another body is refused.
 
+Answers are kept sealed: some hold a secret that is stored nowhere else.
 Follows draft-ietf-httpapi-idempotency-key-header: 409 for another body and while the first is still under way.
 """
 
@@ -61,7 +62,7 @@ async def once(
             return await act()
         raise
     if first is not None:
-        return _replay(first, digest)
+        return _replay(deps, first, digest, _purpose(who.organization_id, key))
     return await _answer_and_keep(request, deps, who.organization_id, key, now, act)
 
 
@@ -80,13 +81,18 @@ async def _claim(deps: Deps, organization: str, key: str, digest: bytes, now: da
         return await store.first_answer(tx, organization, key)
 
 
-def _replay(first: store.FirstAnswer, digest: bytes) -> Response:
+def _purpose(organization: str, key: str) -> str:
+    """What an answer is sealed for."""
+    return f"idempotency_keys.body {organization} {key}"
+
+
+def _replay(deps: Deps, first: store.FirstAnswer, digest: bytes, purpose: str) -> Response:
     if first.request_hash != digest:
         raise IdempotencyConflict("This Idempotency-Key was used for another request; take a new key.")
     if first.status is None or first.body is None:
         raise Conflict("The first request with this Idempotency-Key is still under way.", retry_after_s=1)
     headers = {"Idempotency-Replayed": "true"}
-    return JsonBytes(first.body, first.status, headers, first.content_type)
+    return JsonBytes(deps.sealer.open(first.body, purpose), first.status, headers, first.content_type)
 
 
 async def _answer_and_keep(
@@ -101,7 +107,8 @@ async def _answer_and_keep(
         raise
     try:
         async with brief_transaction(deps.database, deps.options.database_deadline_s) as tx:
-            answer = store.Answer(response.status_code, response.headers["content-type"], bytes(response.body))
+            body = deps.sealer.seal(bytes(response.body), _purpose(organization, key))
+            answer = store.Answer(response.status_code, response.headers["content-type"], body)
             await store.finish(tx, organization, key, now, answer)
     except DatabaseUnavailable:
         return response  # the effect stands; a retry finds the key abandoned after a minute

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from api.app import create_app
 from api.core.idempotency import KEPT_FOR
@@ -12,6 +13,7 @@ from api.core.openapi import build
 from api.core.resource import register
 from api.events.openapi import SCHEMAS
 from contracts.rules.access import SELF
+from infra.postgres.tables.idempotency import idempotency_keys
 from tests.api.conftest import Api, World
 
 BY_NATURE = {
@@ -107,3 +109,14 @@ async def test_what_is_made_under_a_key_is_made_once(api: Api, path: str, body: 
     assert (first.headers.get("idempotency-replayed"), again.headers["idempotency-replayed"]) == (None, "true")
     other = await api.post(path, json=body | {"name": "other", "description": "x"}, headers=everything)
     assert other.status_code in (409, 422)
+
+
+async def test_what_is_kept_of_an_answer_cannot_be_read_in_the_database(api: Api) -> None:
+    headers = {"idempotency-key": "sealed"}
+    made = await api.post("/v1/keys", json={"name": "secret", "scopes": ["events:write"]}, headers=headers)
+    async with api.deps.database.transaction() as tx:
+        mine = (idempotency_keys.c.organization_id == api.organization, idempotency_keys.c.key == "sealed")
+        kept = await tx.scalar(select(idempotency_keys.c.body).where(*mine))
+    assert kept is not None
+    assert made.json()["data"]["key"].encode() not in kept
+    assert b"aihub" not in kept
