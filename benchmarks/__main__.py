@@ -21,6 +21,7 @@ GROUPS: Final = (
     "webhooks",
     "flood",
     "limiter",
+    "access",
     "catch_up",
     "latency",
     "memory",
