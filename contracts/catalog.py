@@ -1,6 +1,6 @@
 """The catalogue of events: type string to class and topic; decode, encode."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -72,6 +72,11 @@ EVENTS: Final[dict[str, type[EventData]]] = {
 }
 
 
+# What `model_validate` comes down to, without a Python frame an event (0.8 us each).
+_read_envelope: Final = Envelope.__pydantic_validator__.validate_python
+_READERS: Final[dict[str, Callable[[Any], EventData]]] = {
+    event_type: cls.__pydantic_validator__.validate_python for event_type, cls in EVENTS.items()
+}
 _FAMILIES: Final = {event_type: cls.TOPIC.name.split(".")[1] for event_type, cls in EVENTS.items()}
 
 
@@ -117,7 +122,7 @@ def decode(raw: bytes) -> tuple[Envelope, EventData]:
     Raises: UnreadableRecord (not JSON, not an envelope, unknown type), InvalidRecord (data breaks its contract).
     """
     try:
-        envelope = Envelope.model_validate(json_text.parse(raw))
+        envelope: Envelope = _read_envelope(json_text.parse(raw))
     except Malformed as error:
         raise UnreadableRecord(error.message, problems=error.problems) from None
     except ValidationError as error:
@@ -127,12 +132,12 @@ def decode(raw: bytes) -> tuple[Envelope, EventData]:
 
 def check(event_type: str, data: dict[str, Any], at: str = "/data") -> EventData:
     """The data as its class. Raises: UnreadableRecord for an unknown type, InvalidRecord with pointers below `at`."""
-    cls = EVENTS.get(event_type)
-    if cls is None:
+    read = _READERS.get(event_type)
+    if read is None:
         problem = Problem("/type", "unknown_type", f"unknown event type {event_type!r}")
         raise UnreadableRecord(f"Unknown event type {event_type!r}.", problems=(problem,))
     try:
-        return cls.model_validate(data)
+        return read(data)
     except ValidationError as error:
         raise InvalidRecord(f"The data does not fit {event_type}.", problems=problems(error, at)) from None
 

@@ -90,6 +90,17 @@ def sort_out(incoming: Iterable[Incoming], known: Mapping[Identity, bytes]) -> t
     return fresh, refused
 
 
+def refunded_by(incoming: Iterable[Incoming]) -> list[Identity]:
+    """The usage events whose charges these records refund by name."""
+    return [
+        (one.identity[0], data.refunds_source, data.refunds_id)
+        for one in incoming
+        if type(data := one.record.data) is events.CreditsRefundedV1
+        and data.refunds_source is not None
+        and data.refunds_id is not None
+    ]
+
+
 def entry_of(incoming: Incoming, books: Sequence[PriceBook]) -> Entry:
     """The fact that the record tells, its usage priced by the version in force when it was used."""
     envelope, data = incoming.record.envelope, incoming.record.data

@@ -4,15 +4,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
-from uuid import UUID
 
 from consumers.batch import Batch, Record
-from consumers.credits.facts import Entry, Incoming, Refused, entry_of, in_log_order, sort_out
+from consumers.credits.facts import (
+    Entry,
+    Identity,
+    Incoming,
+    Refused,
+    entry_of,
+    in_log_order,
+    refunded_by,
+    sort_out,
+)
 from consumers.credits.pages import Page
 from contracts import catalog
 from contracts.errors import ConfigError
 from contracts.events.usage import UsageRecordedV1
-from contracts.rules.credits import Addition, Booked, State, book
+from contracts.rules.credits import State, book
 from contracts.rules.pricing import PriceBook
 from infra.clock import Clock
 from infra.postgres import ledger, ledger_prices, ledger_write
@@ -49,33 +57,36 @@ class CreditsHandler:
         known = await ledger.remembered(tx, list({one.identity for one in incoming}))
         fresh, refused = sort_out(incoming, {identity: row.body_hash for identity, row in known.items()})
         if fresh:
-            books = await self._prices(tx)
-            entries = {entry.fact.id: entry for entry in (entry_of(one, books) for one in fresh)}
-            page, refusals = await self._fill(tx, heads, entries)
-            await ledger_write.add_inbox(
-                tx, [_inbox_row(entry) for entry in entries.values() if entry.fact.id not in refusals]
-            )
+            page, inbox, refusals = await self._fill(tx, heads, fresh, await self._prices(tx))
+            await ledger_write.add_inbox(tx, inbox)
             await page.write(tx)
-            refused += refusals.values()
+            refused += refusals
         await ledger_write.advance(tx, _progress([one.record for one in incoming]))
         return refused
 
     async def _fill(
-        self, tx: Tx, heads: dict[str, Head], entries: dict[UUID, Entry]
-    ) -> tuple[Page, dict[UUID, Refused]]:
-        """The rows to write, and the refusals by the id that the fact would have had."""
-        by_organization: dict[str, list[Entry]] = {}
-        for entry in entries.values():
-            by_organization.setdefault(entry.incoming.identity[0], []).append(entry)
-        states = await load_states(tx, {one: heads[one] for one in by_organization}, list(entries.values()))
-        page = Page(self.clock.now())
-        refusals: dict[UUID, Refused] = {}
+        self, tx: Tx, heads: dict[str, Head], fresh: Sequence[Incoming], books: Sequence[PriceBook]
+    ) -> tuple[Page, list[tuple[object, ...]], list[Refused]]:
+        """The rows to write, what to remember, and what is refused.
+
+        One organization after the other, from the price to the rows: what was just made is still in the processor's
+        cache then, which a pass over the whole batch for every step would empty each time (8 us an event).
+        """
+        by_organization: dict[str, list[Incoming]] = {}
+        for one in fresh:
+            by_organization.setdefault(one.identity[0], []).append(one)
+        states = await load_states(tx, {one: heads[one] for one in by_organization}, refunded_by(fresh))
+        page, inbox, refused = Page(self.clock.now()), list[tuple[object, ...]](), list[Refused]()
         for organization in sorted(by_organization):
-            state = states[organization]
-            booked = book(state, [entry.fact for entry in by_organization[organization]])
-            page.add(organization, heads[organization], state, booked, entries)
-            refusals |= _refusals(booked, entries)
-        return page, refusals
+            entries = {
+                entry.fact.id: entry for entry in [entry_of(one, books) for one in by_organization[organization]]
+            }
+            booked = book(states[organization], [entry.fact for entry in entries.values()])
+            page.add(organization, heads[organization], states[organization], booked, entries)
+            refusals = {fact.id: Refused(entries[fact.id].incoming.record, error) for fact, error in booked.refusals}
+            inbox += [_inbox_row(entry) for fact_id, entry in entries.items() if fact_id not in refusals]
+            refused += refusals.values()
+        return page, inbox, refused
 
     async def _prices(self, tx: Tx) -> tuple[PriceBook, ...]:
         """All versions of the price book; read again when one was published."""
@@ -87,17 +98,12 @@ class CreditsHandler:
         return self._books
 
 
-async def load_states(tx: Tx, heads: dict[str, Head], entries: Sequence[Entry] = ()) -> dict[str, State]:
-    """The state of every locked organization, with the charges that these entries refund."""
+async def load_states(tx: Tx, heads: dict[str, Head], refunded: Sequence[Identity] = ()) -> dict[str, State]:
+    """The state of every locked organization, with the charges of these usage events."""
     organizations = sorted(heads)
     grants = await ledger.open_grants(tx, organizations)
     balances = await ledger.balances(tx, organizations)
-    wanted = [
-        (entry.incoming.identity[0], *entry.fact.refunds)
-        for entry in entries
-        if isinstance(entry.fact, Addition) and entry.fact.refunds is not None
-    ]
-    charged = await ledger.charges_of(tx, wanted) if wanted else {}
+    charged = await ledger.charges_of(tx, refunded) if refunded else {}
     return {
         organization: State(
             tuple(grants.get(organization, ())),
@@ -108,10 +114,6 @@ async def load_states(tx: Tx, heads: dict[str, Head], entries: Sequence[Entry] =
         )
         for organization in organizations
     }
-
-
-def _refusals(booked: Booked, entries: dict[UUID, Entry]) -> dict[UUID, Refused]:
-    return {fact.id: Refused(entries[fact.id].incoming.record, error) for fact, error in booked.refusals}
 
 
 def _inbox_row(entry: Entry) -> tuple[object, ...]:

@@ -200,9 +200,10 @@ class _Books:
         grant: Grant | None = None,
     ) -> None:
         """Applies the postings and keeps the booking, or refuses it when an account would leave its bounds."""
-        if any(abs(self.balances[account] + moved) > LIMIT_MICROS for account, _, moved in postings):
-            self.refusals.append(Refusal(fact, _TOO_MUCH))
-            return
+        for account, _, moved in postings:
+            if not -LIMIT_MICROS <= self.balances[account] + moved <= LIMIT_MICROS:
+                self.refusals.append(Refusal(fact, _TOO_MUCH))
+                return
         if grant is not None:
             self._open(grant)
         if reverses is not None and isinstance(fact, Addition) and fact.refunds is not None:

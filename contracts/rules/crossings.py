@@ -1,7 +1,7 @@
 """Thresholds of the balance: low, depleted and recovered, each told once per crossing."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Level(StrEnum):
@@ -27,6 +27,9 @@ class Crossed(NamedTuple):
     told: tuple[Crossing, ...]
 
 
+_STILL_OK: Final = Crossed(Level.OK, ())
+
+
 def recovery_micros(threshold_micros: int) -> int:
     """From where on a balance has recovered: a tenth above the threshold, so that it does not flutter."""
     return max(threshold_micros + threshold_micros // 10, 1)
@@ -39,7 +42,7 @@ def cross(level: Level, available: int, threshold: int, *, falls: bool) -> Cross
     A first grant that is smaller than the threshold is no crossing: nothing fell.
     """
     if available >= recovery_micros(threshold):
-        return Crossed(Level.OK, () if level is Level.OK else (Crossing.RECOVERED,))
+        return _STILL_OK if level is Level.OK else Crossed(Level.OK, (Crossing.RECOVERED,))
     if not falls:
         armed = level is Level.DEPLETED and available > 0 and 2 * available >= threshold
         return Crossed(Level.LOW if armed else level, ())
