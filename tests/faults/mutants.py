@@ -264,7 +264,7 @@ def _lease_for_ever() -> None:
 MUTANTS: Final[dict[str, Mutant]] = {
     "offset_before_effect": Mutant(
         "credits", "commits the offset, then books", _offset_before_effect,
-        Plan("credits", "credits_in_transaction", 3), "the ledger lacks",
+        Plan("credits", "credits_in_transaction", 3, conflicts=0.0), "the ledger lacks",
     ),
     "effect_without_inbox": Mutant(
         "credits", "books without remembering the identity", _effect_without_inbox,
