@@ -26,6 +26,7 @@ GROUPS: Final = (
     "latency",
     "memory",
     "sessions",
+    "identity",
     "growth",
 )
 GROUP_S: Final = 150.0

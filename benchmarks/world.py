@@ -106,8 +106,10 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def api_process(world: World, kafka: KafkaOptions, dsn: str) -> AsyncIterator[tuple[int, int]]:
-    """(process id, port) of `aihub run api`, a process of its own that answers."""
+async def api_process(
+    world: World, kafka: KafkaOptions, dsn: str, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[tuple[int, int]]:
+    """(process id, port) of `aihub run api`, a process of its own that answers; `settings` are further variables."""
     port = free_port()
     environment = {
         "AIHUB_KAFKA_BOOTSTRAP": kafka.bootstrap,
@@ -116,6 +118,7 @@ async def api_process(world: World, kafka: KafkaOptions, dsn: str) -> AsyncItera
         "AIHUB_CLICKHOUSE_URL": "http://127.0.0.1:9",  # the ingress asks ClickHouse nothing
         "AIHUB_SECRET": SECRET,
         "AIHUB_LOG_LEVEL": "WARNING",
+        **(settings or {}),
     }
     command = [sys.executable, "-m", "infra.app.cli", "run", "api", "--port", str(port)]
     async with running(command, environment, log=world.home / "api.log") as process:

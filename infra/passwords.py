@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 MAX_WAITING: Final = 200
 """Who comes when so many wait is told to try again: a queue without end helps only whoever floods it."""
-NICENESS: Final = 10
+NICENESS: Final = 5
 """The hashing threads give way to the event loop when both want the same core."""
 
 

@@ -42,36 +42,37 @@ from api.core.request_ids import context_of
 from api.core.resource import DepsIn, Resource, Who
 from api.core.visits import VisitIn
 from contracts.rules.access import PUBLIC, SELF
+from contracts.rules.limits import LENIENT, STRICT
 
 routes: Final = Resource("/v1", "auth")
 well_known: Final = Resource("", "auth")
 
 
-@routes.post("/auth/register", needs=PUBLIC, answers=Answer[CodeSent], status=201, errors=(429, 503))
+@routes.post("/auth/register", needs=PUBLIC, limit=STRICT, answers=Answer[CodeSent], status=201, errors=(429, 503))
 async def register(request: Request, visit: VisitIn, wanted: RegisterIn) -> Response:
     """Make an account. The answer is the same for an address that has one: its owner is told by mail."""
     return reply(request, await registration.register(visit, wanted), status=201)
 
 
-@routes.post("/auth/verify", needs=PUBLIC, answers=Answer[Verified], errors=(429, 503))
+@routes.post("/auth/verify", needs=PUBLIC, limit=STRICT, answers=Answer[Verified], errors=(429, 503))
 async def verify(request: Request, visit: VisitIn, wanted: VerifyIn) -> Response:
     """Prove an address with the code that came by mail: five tries, once, within 15 minutes."""
     return reply(request, Verified(user=await registration.verify(visit, wanted.verification, wanted.code)))
 
 
-@routes.post("/auth/verify/resend", needs=PUBLIC, answers=Answer[CodeSent], errors=(429, 503))
+@routes.post("/auth/verify/resend", needs=PUBLIC, limit=STRICT, answers=Answer[CodeSent], errors=(429, 503))
 async def resend(request: Request, visit: VisitIn, wanted: ResendIn) -> Response:
     """Get another code for the same; the one before is worth nothing then. Three mails an hour."""
     return reply(request, await codes.resend(visit, wanted.verification))
 
 
-@routes.post("/auth/login", needs=PUBLIC, answers=Answer[LoginOut], errors=(401, 403, 429, 503))
+@routes.post("/auth/login", needs=PUBLIC, limit=STRICT, answers=Answer[LoginOut], errors=(401, 403, 429, 503))
 async def log_in(request: Request, visit: VisitIn, wanted: LoginIn) -> Response:
     """Log in with a password: tokens, or what must be proved beside it."""
     return reply(request, await login.log_in(visit, wanted.email, wanted.password))
 
 
-@routes.post("/auth/refresh", needs=PUBLIC, answers=Answer[TokenPair], errors=(401, 403, 429, 503))
+@routes.post("/auth/refresh", needs=PUBLIC, limit=LENIENT, answers=Answer[TokenPair], errors=(401, 403, 429, 503))
 async def refresh(request: Request, visit: VisitIn, wanted: RefreshIn) -> Response:
     """The next pair of tokens. A refresh token is good once; a second use ends its session, also one by mistake."""
     return reply(request, await refreshing.refresh(visit, wanted.refresh_token))
@@ -86,21 +87,21 @@ async def log_out(request: Request, who: Who, visit: VisitIn) -> Response:
     return reply(request, Done())
 
 
-@routes.post("/auth/password/forgot", needs=PUBLIC, answers=Answer[Done], status=202, errors=(429, 503))
+@routes.post("/auth/password/forgot", needs=PUBLIC, limit=STRICT, answers=Answer[Done], status=202, errors=(429, 503))
 async def forgot_password(request: Request, visit: VisitIn, wanted: ForgotIn) -> Response:
     """Get a token for a new password by mail, if there is such an account; the answer does not say."""
     await passwords.forgot(visit, wanted.email)
     return reply(request, Done(), status=202)
 
 
-@routes.post("/auth/password/reset", needs=PUBLIC, answers=Answer[Done], errors=(429, 503))
+@routes.post("/auth/password/reset", needs=PUBLIC, limit=STRICT, answers=Answer[Done], errors=(429, 503))
 async def reset_password(request: Request, visit: VisitIn, wanted: ResetIn) -> Response:
     """Set a new password with the token that came by mail: once, within an hour. All sessions end."""
     await passwords.reset(visit, wanted.token, wanted.password)
     return reply(request, Done())
 
 
-@routes.post("/auth/password/change", needs=SELF, answers=Answer[Done], errors=(429,))
+@routes.post("/auth/password/change", needs=SELF, limit=STRICT, answers=Answer[Done], errors=(429,))
 async def change_password(request: Request, who: Who, visit: VisitIn, wanted: ChangePasswordIn) -> Response:
     """Set another password; all other sessions end."""
     await passwords.change(visit, who, wanted.current_password, wanted.password)
@@ -108,7 +109,7 @@ async def change_password(request: Request, who: Who, visit: VisitIn, wanted: Ch
 
 
 @routes.post(
-    "/auth/email/change", needs=SELF, answers=Answer[CodeSent], status=202, errors=(429,), step_up=True
+    "/auth/email/change", needs=SELF, limit=STRICT, answers=Answer[CodeSent], status=202, errors=(429,), step_up=True
 )  # fmt: skip
 async def change_email(request: Request, who: Who, visit: VisitIn, wanted: ChangeEmailIn) -> Response:
     """Take another address; it is in force once its code is handed in at /v1/auth/verify."""
@@ -172,13 +173,13 @@ async def _jwks(request: Request) -> Response:
     return JsonBytes(JwkSet.model_validate(await request.app.state.tokens.jwks()).model_dump_json().encode())
 
 
-@well_known.get("/.well-known/jwks.json", needs=PUBLIC, answers=JwkSet, errors=(503,))
+@well_known.get("/.well-known/jwks.json", needs=PUBLIC, limit=LENIENT, answers=JwkSet, errors=(503,))
 async def jwks(request: Request) -> Response:
     """The public keys of access tokens (RFC 7517), for whoever verifies them alone."""
     return await _jwks(request)
 
 
-@routes.get("/auth/jwks", needs=PUBLIC, answers=JwkSet, errors=(503,))
+@routes.get("/auth/jwks", needs=PUBLIC, limit=LENIENT, answers=JwkSet, errors=(503,))
 async def auth_jwks(request: Request) -> Response:
     """The same keys."""
     return await _jwks(request)

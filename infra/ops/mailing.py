@@ -14,7 +14,7 @@ from infra.postgres.mails import MailRow
 
 AT_ONCE: Final = 20
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (30, 60, 120, 300, 900, 3_600, 10_800, 43_200))
-"""After the first, second ... attempt; the eighth is the last, half a day after it the mail is given up."""
+"""After the first, second ... attempt; the eighth, within five hours, is the last."""
 KEPT_SENT: Final = timedelta(days=7)
 KEPT: Final = timedelta(days=30)
 

@@ -11,10 +11,13 @@ import httpx
 import pytest
 from sqlalchemy import event, text
 
+from api.app import create_app
+from api.core.resource import GuardedRoute
+from contracts.rules.limits import STRICT
 from contracts.rules.throttle import MAX_FAILURES
 from infra.passwords import HashOptions, Passwords
 from tests.api.accounts import Account, an_account
-from tests.api.conftest import Api, an_api
+from tests.api.conftest import Api, World, an_api
 from tests.api.test_auth_register import outbox
 
 
@@ -167,3 +170,15 @@ async def test_a_disabled_person_is_refused_as_if_the_password_were_wrong(api: A
         await tx.execute(text("UPDATE users SET status = 'disabled' WHERE email = :email"), {"email": ada.email})
     unknown = await Account(api, address="192.0.2.77").log_in()
     assert told(await ada.log_in()) == told(unknown)
+
+
+def test_where_secrets_are_guessed_the_strict_limit_holds(world: World) -> None:
+    found = {
+        route.path: route.openapi_extra["x-limit"] for route in create_app(world.deps).routes if _is_guarded(route)
+    }
+    guessed = ("register", "verify", "verify/resend", "login", "password/forgot", "password/reset", "password/change")
+    assert {found[f"/v1/auth/{path}"] for path in guessed} == {STRICT}
+
+
+def _is_guarded(route: Any) -> bool:
+    return isinstance(route, GuardedRoute)
