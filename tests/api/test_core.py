@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 
 import httpx
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from api.app import create_app
 from api.core.resource import register
 from contracts.rules.access import ANYBODY, PERMISSIONS, PUBLIC, SELF, allows, covers, is_scope
-from infra.crypto import new_api_key
 from tests.api.conftest import USAGE, Api, World, event
 
 Route = tuple[str, str, str]
@@ -35,22 +33,12 @@ async def test_every_route_is_guarded_by_a_known_permission(world: World) -> Non
 
 
 async def test_nobody_passes_a_guard_without_its_permission(api: Api, world: World) -> None:
+    """Whoever did not prove who they are: tests/api/test_matrix.py."""
     everything_else = list(PERMISSIONS)
-    revoked = await api.make_key(["*"], revoked_at=api.clock.now())
-    expired = await api.make_key(["*"], expires_at=api.clock.now() - timedelta(seconds=1))
     for method, path, permission in routes(world):
         if permission == PUBLIC:
             assert (await ask(api, method, path, {})).status_code < 500 or path == "/health/ready"
             continue
-        for name, headers in {
-            "anonymous": {},
-            "unknown": api.bearer(new_api_key()),
-            "revoked": api.bearer(revoked),
-            "expired": api.bearer(expired),
-        }.items():
-            answer = await ask(api, method, path, headers)
-            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated"), (path, name)
-            assert answer.headers["www-authenticate"].startswith("Bearer")
         if permission == ANYBODY:
             continue
         if permission == SELF:
