@@ -162,6 +162,8 @@ class Resource:
         contracts/rules/limits.py ("strict" where secrets are guessed), `redirects`: it may also answer 303."""
         if needs not in (PUBLIC, SELF, ANYBODY) and needs not in PERMISSIONS:
             raise ValueError(f"{method} {self.prefix}{path} names the unknown permission {needs!r}")
+        if "*/*" in media:
+            raise ValueError(f"{method} {self.prefix}{path} has to name its media types")
         if limit not in (*CLASSES, EXEMPT):
             raise ValueError(f"{method} {self.prefix}{path} names the unknown limit {limit!r}")
 

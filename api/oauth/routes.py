@@ -153,7 +153,7 @@ async def verify_session(request: Request, x_session_token: Annotated[str, Heade
     return reply(request, await request.app.state.verified_sessions.verify(x_session_token))
 
 
-@routes.get("/assets/{name}", needs=PUBLIC, answers=None, media="*/*", errors=(404,), limit=EXEMPT)
+@routes.get("/assets/{name}", needs=PUBLIC, answers=None, media=assets.MEDIA_TYPES, errors=(404,), limit=EXEMPT)
 async def read_asset(request: Request, name: str) -> Response:
     """A script or style sheet of the pages."""
     return assets.serve(request, ASSETS, name)
