@@ -253,10 +253,29 @@ class GroupMember:
             except Exception as error:  # noqa: BLE001 - aiokafka would swallow it
                 self.fail(error)
                 return
-            if assignment != self.assignments:
+            places = await self._not_behind_the_group(self._named(wanted))
+            if places is None or assignment != self.assignments:
                 return
-            consumer.put_back(self._named(wanted))
+            consumer.put_back(places)
         self._placed.set()
+
+    async def _not_behind_the_group(
+        self, wanted: Iterable[tuple[TopicPartition, int]]
+    ) -> list[tuple[TopicPartition, int]] | None:
+        """The sink's offsets, or the group's where those are lower; None when the broker does not answer.
+
+        A sink may have written a batch whose dead letters were not yet durable: only the commit says that they are.
+        """
+        consumer, found = self._running(), []
+        try:
+            async with asyncio.timeout(_COMMIT_S):
+                for place, offset in wanted:
+                    committed = await consumer.committed(place)
+                    found.append((place, min(offset, committed or 0)))
+        except (KafkaError, TimeoutError, OSError) as error:
+            _log.warning("kafka.assign.waits", consumer=self.group, reason=type(error).__name__)
+            return None
+        return found
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types

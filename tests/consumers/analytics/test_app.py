@@ -11,6 +11,7 @@ import pytest
 from consumers.analytics.app import build
 from contracts import catalog, topics
 from contracts.envelope import Envelope
+from infra.clickhouse import facts
 from infra.clickhouse.client import ClickHouse
 from infra.clickhouse.migrate import migrate
 from infra.kafka.log import LogReader
@@ -20,7 +21,7 @@ from infra.kafka.subscriber import Tuning
 from tests.clickhouse.test_http import start
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
-from tests.support.kafka import started_producer
+from tests.support.kafka import started_producer, whole_log
 from tests.support.usage import NOON, usage
 
 ORGANIZATIONS = tuple(f"org_{number}" for number in range(12))
@@ -132,3 +133,24 @@ async def test_a_server_that_goes_away_is_waited_for_and_nothing_is_lost(
     await clickhouse.close()
     process.kill()
     process.communicate()
+
+
+async def test_a_crash_between_the_sinks_progress_and_the_dead_letters_loses_none_of_them(
+    clickhouse: ClickHouse, kafka: KafkaOptions, producer: Producer
+) -> None:
+    events = [usage(f"e{number}", number, organization="org_1").envelope for number in range(5)]
+    events[3] = events[3].model_copy(update={"time": NOON.replace(year=2300)})
+    await publish(producer, events)
+    reader = LogReader(kafka, cache_s=0)
+    ends = await reader.end_offsets(topics.USAGE)
+    await reader.close()
+    (partition,) = [number for number, end in ends.items() if end == 5]
+    # What a process leaves that dies there: progress behind the record, no dead letter, no commit.
+    await facts.save_progress(clickhouse, {("aihub.usage.v1", partition): (5, 0)})
+
+    async def parked() -> bool:
+        return len(await whole_log(kafka, topics.DEAD_LETTERS)) == 1
+
+    async with consuming(clickhouse, kafka, producer):
+        await eventually(parked, within_s=30)
+    assert await counted(clickhouse) == (4, 4)

@@ -75,10 +75,18 @@ async def test_a_replay_from_offset_0_hands_over_everything_again(build: Build, 
     assert sorted(first.places) == sorted(again.places)
 
 
-async def test_a_sink_goes_on_from_its_own_offsets_whatever_was_committed(
-    build: Build, producer: Producer, committed: Committed
+async def all_committed(build: Build, count: int) -> None:
+    """The group has handled and committed so many records."""
+    handled = Collector()
+    async with running(build(handled)):
+        await eventually(lambda: len(handled.ids) == count)
+
+
+async def test_a_sink_goes_on_from_its_own_offsets_where_they_are_behind_what_was_committed(
+    build: Build, producer: Producer
 ) -> None:
     placed = await producer.send(USAGE, "org_1", values([usage(number) for number in range(100)]))
+    await all_committed(build, 100)
     handled = Collector()
 
     async def own(mine: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
@@ -90,8 +98,23 @@ async def test_a_sink_goes_on_from_its_own_offsets_whatever_was_committed(
     assert handled.ids == [f"evt_{number}" for number in range(60, 100)]
 
 
+async def test_a_sink_that_is_ahead_of_what_was_committed_gets_the_rest_again(build: Build, producer: Producer) -> None:
+    await producer.send(USAGE, "org_1", values([usage(number) for number in range(40)]))
+    await all_committed(build, 40)
+    placed = await producer.send(USAGE, "org_1", values([usage(number) for number in range(40, 100)]))
+    handled = Collector()
+
+    async def own(mine: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        return {(USAGE.name, placed.partition): 90}
+
+    async with running(build(handled, on_assign=own)):
+        await eventually(lambda: len(handled.ids) == 60)
+    assert handled.ids == [f"evt_{number}" for number in range(40, 100)]
+
+
 async def test_nothing_is_handed_over_before_the_sink_has_said_where_to_go_on(build: Build, producer: Producer) -> None:
     placed = await producer.send(USAGE, "org_1", values([usage(number) for number in range(100)]))
+    await all_committed(build, 100)
     handled, asked = Collector(), 0
 
     async def own(mine: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
