@@ -42,6 +42,7 @@ from infra.http.oidc import OidcClient
 from infra.passwords import Passwords
 
 RESOURCES: tuple[Resource, ...] = (
+    oauth,  # begins with what is asked most: routes are tried in order, a microsecond each
     events,
     credits,
     analytics,
@@ -55,7 +56,6 @@ RESOURCES: tuple[Resource, ...] = (
     access,
     audit,
     factors,
-    oauth,
     privacy,
     reconcile,
     auth,

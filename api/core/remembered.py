@@ -32,11 +32,17 @@ class _Entry(Generic[V]):
 
 
 class Remembered(Generic[K, V]):
-    """Asks `look_up` at most once a second per key, however many requests wait for its answer; None: there is none."""
+    """Asks `look_up` at most once a second per key, however many requests wait for its answer; None: there is none.
 
-    def __init__(self, look_up: Callable[[K], Awaitable[V | None]], clock: Clock) -> None:
+    `ahead`: what is older is asked for again behind the requests' backs, so that those of a busy key never wait.
+    """
+
+    def __init__(
+        self, look_up: Callable[[K], Awaitable[V | None]], clock: Clock, *, ahead: timedelta | None = None
+    ) -> None:
         self._look_up = look_up
         self._clock = clock
+        self._ahead = ahead
         self._known: dict[K, _Entry[V]] = {}
         self._asking: dict[K, asyncio.Task[_Entry[V]]] = {}
 
@@ -45,6 +51,8 @@ class Remembered(Generic[K, V]):
         entry = self._known.get(key)
         if entry is None or now >= entry.retry_at:
             entry = await self._refresh(key, entry, now)
+        elif self._ahead is not None and now - entry.checked_at >= self._ahead and not entry.failing:
+            self._ask(key)
         return entry.value
 
     def forget(self, key: K) -> None:

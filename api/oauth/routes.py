@@ -41,6 +41,14 @@ Given = Annotated[str | None, Query(max_length=4096)]
 Conversation = Annotated[str | None, Query(max_length=128, pattern="^[!-~]+$", description="Names the conversation")]
 
 
+@routes.get(
+    "/verify-session", needs=PUBLIC, answers=Answer[VerifiedSessionOut], errors=(401, 404, 422, 503), limit=EXEMPT
+)
+async def verify_session(request: Request, x_session_token: Annotated[str, Header(max_length=256)]) -> Response:
+    """Whose session this is: 404 when it is unknown, 401 when it is over. Not limited: its token cannot be guessed."""
+    return reply(request, await request.app.state.verified_sessions.verify(x_session_token))
+
+
 @routes.get("/oauth/providers", needs=PUBLIC, answers=Listing[ProviderOut], limit=LENIENT)
 async def list_providers(request: Request, visit: VisitIn) -> Response:
     """Who you can log in with."""
@@ -143,14 +151,6 @@ async def new_verified_code(request: Request, who: Who, visit: VisitIn, wanted: 
 async def redeem_code(request: Request, visit: VisitIn, wanted: VerifiedCodeIn) -> Response:
     """Exchange a verified code for a session of seven days."""
     return reply(request, await verified.redeem(visit, wanted.code, wanted.session), status=201)
-
-
-@routes.get(
-    "/verify-session", needs=PUBLIC, answers=Answer[VerifiedSessionOut], errors=(401, 404, 422, 503), limit=EXEMPT
-)
-async def verify_session(request: Request, x_session_token: Annotated[str, Header(max_length=256)]) -> Response:
-    """Whose session this is: 404 when it is unknown, 401 when it is over. Not limited: its token cannot be guessed."""
-    return reply(request, await request.app.state.verified_sessions.verify(x_session_token))
 
 
 @routes.get("/assets/{name}", needs=PUBLIC, answers=None, media=assets.MEDIA_TYPES, errors=(404,), limit=EXEMPT)

@@ -28,6 +28,8 @@ CODE: Final = "verified_code"
 CODE_LIFE: Final = timedelta(minutes=10)
 SESSION: Final = "verified_session"
 SESSION_LIFE: Final = timedelta(days=7)
+AHEAD: Final = timedelta(seconds=0.5)
+"""Programs ask with every message of a conversation: they do not wait for PostgreSQL each second."""
 
 
 async def code_or_second_step(tx: Tx, visit: Visit, user: UserRow, session: str | None) -> str | SecondStep:
@@ -134,7 +136,7 @@ class VerifiedSessions:
         self._clock = clock
         self._pepper = pepper
         self._deadline_s = deadline_s
-        self._sessions = Remembered(self._look_up, clock)
+        self._sessions = Remembered(self._look_up, clock, ahead=AHEAD)
 
     async def verify(self, token: str) -> VerifiedSessionOut:
         """The session. Raises: NotFound (unknown), Unauthenticated (expired, ended), DatabaseUnavailable."""
@@ -149,9 +151,9 @@ class VerifiedSessions:
     async def _look_up(self, digest: bytes) -> Known | None:
         async with brief_transaction(self._database, self._deadline_s) as tx:
             found = await verified_sessions.find(tx, digest)
-            user = await users.find_user(tx, found.user_id) if found else None
-        if found is None or user is None:
+        if found is None:
             return None
+        user = found.user
         ended = found.ended_at is not None or user.status != "active" or found.organization_name is None
         shown = VerifiedSessionOut(
             session_id=found.id,

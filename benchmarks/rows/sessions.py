@@ -1,4 +1,7 @@
-"""`GET /v1/auth/verify-session` on `aihub run api`: 50 sessions of custom GPTs, 8 requests at once."""
+"""`GET /v1/auth/verify-session` on `aihub run api`: 50 sessions, 200 requests a second; every other is a health probe.
+
+The probe, which looks nothing up, is what the machine and the server cost meanwhile.
+"""
 
 import asyncio
 import time
@@ -19,8 +22,9 @@ from infra.postgres.database import Database
 
 SESSIONS: Final = 50
 CONCURRENCY: Final = 8
+RATE: Final = 400
 REQUESTS: Final = 8_000
-WARM: Final = 200
+WARM: Final = 400
 
 
 async def measure(world: World, size: Size) -> list[Row]:
@@ -29,29 +33,34 @@ async def measure(world: World, size: Size) -> list[Row]:
     tokens = await _sessions(dsn)
     requests = size.events(REQUESTS)
     async with api_process(world, kafka, dsn) as (pid, port):
-        url = f"http://127.0.0.1:{port}/v1/auth/verify-session"
+        url = f"http://127.0.0.1:{port}"
         await _ask(url, tokens, WARM)
         before = cpu_s(pid)
-        took = await _ask(url, tokens, requests)
+        took, probes = await _ask(url, tokens, requests)
         cpu = (cpu_s(pid) - before) / requests * 1000
-    note = f"{SESSIONS} sessions, {CONCURRENCY} at once; p50 {percentile(took, 0.5) * 1000:.1f} ms"
+    p50 = [percentile(one, 0.5) * 1000 for one in (took, probes)]
+    note = f"{SESSIONS} sessions, {RATE // 2} a second; p50 {p50[0]:.1f} ms; limit: /health/live, p50 {p50[1]:.1f} ms"
+    p99, limit = (percentile(one, 0.99) * 1000 for one in (took, probes))
     return [
-        Row("session.verify", percentile(took, 0.99) * 1000, "ms p99", None, 10, "<=", "value", note),
-        Row("session.verify.cpu", cpu, "CPU-s per 1,000", note="of the API's process"),
+        Row("session.verify", p99, "ms p99", limit, 10, "<=", "value", note),
+        Row("session.verify.cpu", cpu, "CPU-s per 1,000", note="of the API's process, both halves"),
     ]
 
 
-async def _ask(url: str, tokens: list[str], requests: int) -> list[float]:
-    """Seconds of each request."""
-    took: list[float] = []
+async def _ask(url: str, tokens: list[str], requests: int) -> tuple[list[float], list[float]]:
+    """Seconds of each request for a session, and of each probe."""
+    took: tuple[list[float], list[float]] = ([], [])
+    paths, start = ("/v1/auth/verify-session", "/health/live"), time.perf_counter()
 
     async def one_after_another(client: aiohttp.ClientSession, first: int) -> None:
         for number in range(first, requests, CONCURRENCY):
+            await asyncio.sleep(start + number / RATE - time.perf_counter())
+            kind, token = number % 2, tokens[number // 2 % len(tokens)]
             began = time.perf_counter()
-            async with client.get(url, headers={"X-Session-Token": tokens[number % len(tokens)]}) as answer:
+            async with client.get(url + paths[kind], headers={"X-Session-Token": token}) as answer:
                 await answer.read()
                 assert answer.status == 200, answer.status
-            took.append(time.perf_counter() - began)
+            took[kind].append(time.perf_counter() - began)
 
     async with aiohttp.ClientSession() as client, asyncio.TaskGroup() as tasks:
         for first in range(CONCURRENCY):

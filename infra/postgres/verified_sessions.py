@@ -7,18 +7,19 @@ from sqlalchemy import and_, select
 
 from infra.postgres.database import Tx
 from infra.postgres.tables.credentials import sessions
-from infra.postgres.tables.identity import memberships, organizations
+from infra.postgres.tables.identity import memberships, organizations, users
+from infra.postgres.users import UserRow
 
 
 class VerifiedSession(NamedTuple):
     """One session, ended or not; without the organization's name its owner is no member any more."""
 
     id: str
-    user_id: str
     organization_id: str
     expires_at: datetime
     ended_at: datetime | None
     organization_name: str | None
+    user: UserRow
 
 
 async def find(tx: Tx, digest: bytes) -> VerifiedSession | None:
@@ -26,18 +27,16 @@ async def find(tx: Tx, digest: bytes) -> VerifiedSession | None:
     member = and_(
         memberships.c.user_id == sessions.c.user_id, memberships.c.organization_id == sessions.c.active_organization_id
     )
+    own = (sessions.c.id, sessions.c.active_organization_id, sessions.c.expires_at, sessions.c.ended_at)
     statement = (
-        select(
-            sessions.c.id,
-            sessions.c.user_id,
-            sessions.c.active_organization_id,
-            sessions.c.expires_at,
-            sessions.c.ended_at,
-            organizations.c.name,
-        )
-        .join_from(sessions, memberships, member, isouter=True)
+        select(*own, organizations.c.name, *(users.c[name] for name in UserRow._fields))
+        .join_from(sessions, users, users.c.id == sessions.c.user_id)
+        .join(memberships, member, isouter=True)
         .join(organizations, organizations.c.id == memberships.c.organization_id, isouter=True)
         .where(sessions.c.token_hash == digest, sessions.c.kind == "verified_code")
     )
     row = (await tx.execute(statement)).one_or_none()
-    return VerifiedSession(*row) if row else None
+    if row is None:
+        return None
+    session_id, organization_id, expires_at, ended_at, name, *person = row
+    return VerifiedSession(session_id, organization_id, expires_at, ended_at, name, UserRow(*person))
