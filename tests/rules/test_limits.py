@@ -1,5 +1,7 @@
 """The tables of rate limits, and whose quota an address is."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,3 +45,15 @@ def test_an_address_of_version_6_stands_for_its_network() -> None:
 @given(st.integers(min_value=1, max_value=10**9))
 def test_a_block_is_part_of_its_quota(quota: int) -> None:
     assert 1 <= block_of(quota) <= quota
+
+
+def test_the_guide_has_these_figures(project: Path) -> None:
+    lines = (project / "docs" / "api.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    written = {row[0]: row[1:] for row in rows if row[0] in CLASSES}
+    told = {
+        name: ["unlimited" if quota is None else str(quota) for quota in roles.values()]
+        for name, roles in CLASSES.items()
+    }
+    assert written == told
+    assert rows[0] == ["class", *RATE_CLASSES]
