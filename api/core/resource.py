@@ -24,7 +24,7 @@ from api.core.principal import Principal
 from api.core.request_ids import context_of
 from api.deps import Deps
 from contracts import json_text
-from contracts.errors import UnsupportedMediaType
+from contracts.errors import Invalid, NotFound, Problem, UnsupportedMediaType
 from contracts.rules.access import ANYBODY, PERMISSIONS, PUBLIC, SELF
 from contracts.rules.limits import CLASSES, DEFAULT, EXEMPT
 
@@ -72,11 +72,23 @@ class GuardedRoute(APIRoute):
             context.route = path
             gate: Gate = request.app.state.gate
             await gate.admit(context, needs)
+            _no_nul(request)
             if self.body_field is not None:
                 _json_only(request)
             return await handle(StrictRequest(request.scope, request.receive))
 
         return guarded
+
+
+def _no_nul(request: Request) -> None:
+    """PostgreSQL stores no NUL, so nothing has such an id. Raises: NotFound, Invalid (in the query)."""
+    if any("\x00" in str(value) for value in request.path_params.values()):
+        raise NotFound("There is nothing under an id with a NUL character.")
+    if b"%00" in request.scope["query_string"]:
+        for name, value in request.query_params.multi_items():
+            if "\x00" in value:
+                problem = Problem(f"/query/{name}", "nul", "contains a NUL character; remove it")
+                raise Invalid("A query may not contain NUL characters.", problems=(problem,))
 
 
 def _json_only(request: Request) -> None:

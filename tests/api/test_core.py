@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from api.app import create_app
 from api.core.resource import register
 from contracts.rules.access import ANYBODY, PERMISSIONS, PUBLIC, SELF, allows, covers, is_scope
 from tests.api.conftest import USAGE, Api, World, event
+from tests.api.matrix import ROUTES
 
 Route = tuple[str, str, str]
 
@@ -51,6 +53,19 @@ async def test_nobody_passes_a_guard_without_its_permission(api: Api, world: Wor
         assert permission in answer.json()["error"]["message"]
         holding = api.bearer(await api.make_key([permission]))
         assert (await ask(api, method, path, holding)).status_code not in (401, 403), path
+
+
+async def test_ids_that_nothing_can_have_are_not_found_and_odd_queries_refused(api: Api) -> None:
+    owner = await api.make_user("superadmin", owner=True, elevated_until=api.clock.now() + timedelta(hours=1))
+    for route in ROUTES:
+        method, path = route.split(" ")
+        for text in ("a%00b", "%F0%9F%98%80", "x" * 3_000) if "{" in path else ():
+            odd = re.sub(r"\{[^}]+\}", text, path)
+            answer = await api.client.request(method, odd, headers=owner.headers, json={"name": "x"})
+            assert answer.status_code < 500, (route, text[:5], answer.text)
+    for path in ("/v1/webhooks/deliveries?endpoint_id=%00", "/v1/members?cursor=%00", "/v1/webhooks/deliveries?a%00=1"):
+        answer = await api.get(path)
+        assert answer.status_code in (200, 422), (path, answer.text)
 
 
 def test_a_wildcard_over_everything_does_not_cross_organizations() -> None:
