@@ -70,7 +70,7 @@ async def create_role(deps: Deps, actor: Actor, wanted: RoleIn) -> RoleOut:
 async def change_role(
     deps: Deps, actor: Actor, role_id: str, wanted: RoleChange, precondition: Precondition
 ) -> RoleOut:
-    """The changed role; whoever adds to it must hold what is added.
+    """The changed role; whoever adds to it, or takes from it, must hold that.
 
     Raises: NotFound, Conflict (a system role, a name that is taken), PermissionDenied, Invalid (a cycle, an unknown
     role), PreconditionFailed.
@@ -83,6 +83,8 @@ async def change_role(
         precondition.check(_out(row, roles))
         if changes:
             _require_grantable(actor, role_id, wanted, roles)
+            after = effective((role_id,), roles | {role_id: _role(row._replace(**changes))})
+            actor.require_held(frozenset(beyond(after, effective((role_id,), roles))), "/permissions")
             await _require_name(tx, actor, changes, role_id)
             row = _found(await store.change_role(tx, actor.organization_id, role_id, changes, actor.now))
             await actor.tell(tx, RoleChangedV1(**_fact(row)))

@@ -16,7 +16,8 @@ _LAWS: Final = """
 ## Laws
 
 - Nobody grants what they do not hold: by making or changing a role, by inheriting, assigning or inviting, by a key.
-- Nobody gives a role to themselves, not by their key either. Who takes a role away must hold it, or be its holder.
+- Nobody gives a role to themselves, not by their key either. Who takes rights away must hold them;
+  anybody may lay down their own.
 - The last owner stays. System roles are changed by nobody; a role in use cannot be deleted; no role inherits itself.
 - A role given in a team is valid in that team only. A change is effective within a second, in every process.
 - `family:*` takes in a family, `*` all but `system:`, which crosses organizations.

@@ -105,6 +105,16 @@ async def test_who_renames_a_role_need_not_hold_it_but_may_not_give_it(api: Api)
     assert code(await api.client.put(f"/v1/members/{other.id}/roles/{role}", headers=admin.headers))[0] == 403
 
 
+async def test_who_takes_from_a_role_must_hold_what_they_take(api: Api) -> None:
+    chief, admin = await fresh(api, "superadmin"), await fresh(api, "admin")
+    role = await make_role(api, chief, ["credits:grant", "credits:read"])
+    path = f"/v1/roles/{role}"
+    for less in ({"permissions": ["credits:read"]}, {"permissions": []}):
+        assert code(await api.client.patch(path, json=less, headers=admin.headers)) == (403, "permission_denied")
+    kept = await api.client.patch(path, json={"permissions": ["credits:grant"]}, headers=admin.headers)
+    assert kept.status_code == 200
+
+
 async def test_nobody_assigns_to_themselves_not_by_their_key_either(api: Api) -> None:
     admin = await fresh(api, "admin")
     assert code(await api.client.put(f"/v1/members/{admin.id}/roles/user", headers=admin.headers)) == (
