@@ -19,7 +19,7 @@ class Topic:
 
 USAGE: Final = Topic("aihub.usage.v1", "What organizations used", retention_ms=90 * DAY_MS)
 CREDITS: Final = Topic("aihub.credits.v1", "Grants, purchases, adjustments and refunds, as told by trusted sources")
-AUTH: Final = Topic("aihub.auth.v1", "What happened to keys, users and permissions")
+AUTH: Final = Topic("aihub.auth.v1", "What happened to keys, users and permissions", retention_ms=7 * 366 * DAY_MS)
 LEDGER: Final = Topic("aihub.ledger.v1", "What the ledger booked, stated by the ledger itself")
 WEBHOOKS: Final = Topic("aihub.webhooks.v1", "What happened to webhook endpoints", retention_ms=90 * DAY_MS)
 DEAD_LETTERS: Final = Topic(
