@@ -102,6 +102,18 @@ async def test_a_challenge_has_five_tries_five_minutes_and_one_success(own_api: 
     assert (await second_step(api, again, totp=code_at(secret, api.clock.now()))).status_code == 200
 
 
+async def test_of_fifty_guesses_at_once_at_one_challenge_five_at_most_are_looked_at(api: Api) -> None:
+    person = await api.make_user("user")
+    _, codes = await with_totp(api, person)
+    challenge = await challenge_of(api, person)
+    guesses = [f"aaaa-bbbb-cccc-{number:04}".translate(str.maketrans("0189", "yzxw")) for number in range(50)]
+    answers = await asyncio.gather(*(second_step(api, challenge, recovery_code=guess) for guess in guesses))
+    assert {one.status_code for one in answers} <= {401, 429}
+    failed = [kind for kind, _ in await told(api.deps.database, person.id) if kind == "auth.factor.failed.v1"]
+    assert 1 <= len(failed) <= 5
+    assert (await second_step(api, challenge, recovery_code=codes[0])).status_code in (401, 429)
+
+
 async def test_of_a_hundred_log_ins_at_once_with_one_code_one_succeeds(own_api: Api) -> None:
     api = own_api
     assert isinstance(api.clock, FakeClock)

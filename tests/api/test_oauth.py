@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from api.deps import Deps
 from api.oauth.browser import COOKIE
+from infra.http.oidc import OidcClient, Request
 from infra.http.providers import Provider
 from infra.ids import new_id
 from tests.api.conftest import Api, Person, World, client_of, serving
@@ -31,22 +34,39 @@ from tests.support.outbox import told
 OAUTH = "/v1/auth/oauth"
 
 
-@pytest.fixture
-async def issuer(world: World) -> AsyncIterator[Issuer]:
-    async with Issuer.running(world.clock) as running:
-        running.claims = {"sub": new_id("sub"), "email": f"{new_id('p')}@example.com"}
-        yield running
+@asynccontextmanager
+async def providers(world: World) -> AsyncIterator[tuple[Issuer, Deps, str]]:
+    """An issuer, and a served API that knows it under three names."""
+    async with Issuer.running(world.clock) as issuer:
+        own: dict[str, Any] = {"client_id": CLIENT, "client_secret": SecretStr(SECRET)}
+        oidc = Provider(issuer=issuer.url, label="Issuer", **own)
+        github = Provider(kind="github", issuer=issuer.url, api_url=issuer.url, scopes=("user:email",), **own)
+        known = {"issuer": oidc, "google": oidc, "github": github}
+        deps = replace(world.deps, options=replace(world.deps.options, oidc_providers=known))
+        async with serving(deps) as url:
+            yield issuer, deps, url
+
+
+@pytest.fixture(scope="module")
+async def stage(world: World) -> AsyncIterator[tuple[Issuer, Deps, str]]:
+    """The same for all tests of this module."""
+    async with providers(world) as opened:
+        yield opened
 
 
 @pytest.fixture
-async def api(world: World, issuer: Issuer) -> AsyncIterator[Api]:
-    """An API that knows the issuer under three names."""
-    own: dict[str, Any] = {"client_id": CLIENT, "client_secret": SecretStr(SECRET)}
-    oidc = Provider(issuer=issuer.url, label="Issuer", **own)
-    github = Provider(kind="github", issuer=issuer.url, api_url=issuer.url, scopes=("user:email",), **own)
-    providers = {"issuer": oidc, "google": oidc, "github": github}
-    deps = replace(world.deps, options=replace(world.deps.options, oidc_providers=providers))
-    async with serving(deps) as url, client_of(url, deps, world.clock) as opened:
+def issuer(stage: tuple[Issuer, Deps, str]) -> Issuer:
+    """The issuer, honest again, with somebody new logged in."""
+    honest = stage[0]
+    honest.reset()
+    honest.claims = {"sub": new_id("sub"), "email": f"{new_id('p')}@example.com"}
+    return honest
+
+
+@pytest.fixture
+async def api(stage: tuple[Issuer, Deps, str], world: World, issuer: Issuer) -> AsyncIterator[Api]:
+    """A client of the API."""
+    async with client_of(stage[2], stage[1], world.clock) as opened:
         yield opened
 
 
@@ -103,7 +123,7 @@ async def test_somebody_new_registers_and_logs_in_with_a_provider_and_is_known_t
     first = await Browser(api).tokens()
     assert first["user"]["email"] == issuer.claims["email"]
     assert first["user"]["email_verified"] is True
-    sent = issuer.asked[0]
+    sent = issuer.asked[-1]
     assert sent["redirect_uri"] == "http://localhost:8080/v1/auth/oauth/issuer/callback"
     assert sent["scope"] == "openid email profile"
     assert len(sent["state"]) >= 43
@@ -326,19 +346,40 @@ async def test_a_code_is_exchanged_with_its_verifier_only(api: Api, issuer: Issu
     assert (await browser.ask("GET", back)).status_code == 401
 
 
-async def test_keys_are_rotated_without_notice(api: Api, issuer: Issuer, world: World) -> None:
+async def test_unknown_keys_are_not_asked_for_again_and_again(api: Api, issuer: Issuer) -> None:
     assert (await Browser(api).log_in()).status_code == 200
+    fetched = issuer.key_fetches
     issuer.rotate()
     refused = await Browser(api).log_in()
     assert refused.status_code == 401, "keys were fetched a moment ago: an unknown one is not a reason to ask again"
-    assert issuer.key_fetches == 1
+    assert issuer.key_fetches == fetched
 
 
-async def test_a_provider_that_is_away_or_lies_about_itself_is_a_503(api: Api, issuer: Issuer) -> None:
-    issuer.metadata = {"issuer": "https://evil.example"}
-    async with httpx.AsyncClient(base_url=api.url) as client:
-        answer = await client.get(f"{OAUTH}/issuer/start")
-        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "provider_unavailable")
-        issuer.metadata = {"token_endpoint": "http://evil.example/token"}
-        assert (await client.get(f"{OAUTH}/issuer/start")).status_code == 503
-        assert (await client.get(f"{OAUTH}/nobody/start")).status_code == 404
+async def test_keys_are_rotated_without_notice() -> None:
+    clock = FakeClock()
+    async with Issuer.running(clock) as issuer:
+        client = OidcClient(Provider(issuer=issuer.url, client_id=CLIENT, client_secret=SecretStr(SECRET)))
+
+        async def log_in() -> str:
+            request = Request("http://localhost:8080/back", "state", "nonce", "verifier")
+            async with httpx.AsyncClient() as browser:
+                sent = await browser.get(await client.authorization_url(request, clock.now()))
+            code = parse_qs(urlsplit(sent.headers["location"]).query)["code"][0]
+            return (await client.identify(code, request, issuer.url, clock.now())).subject
+
+        assert await log_in() == "248289761001"
+        issuer.rotate()
+        clock.advance(11)
+        assert await log_in() == "248289761001"
+        assert issuer.key_fetches == 2
+
+
+async def test_a_provider_that_is_away_or_lies_about_itself_is_a_503(world: World) -> None:
+    async with providers(world) as (issuer, _, url):
+        issuer.metadata = {"issuer": "https://evil.example"}
+        async with httpx.AsyncClient(base_url=url) as client:
+            answer = await client.get(f"{OAUTH}/issuer/start")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "provider_unavailable")
+            issuer.metadata = {"token_endpoint": "http://evil.example/token"}
+            assert (await client.get(f"{OAUTH}/issuer/start")).status_code == 503
+            assert (await client.get(f"{OAUTH}/nobody/start")).status_code == 404
