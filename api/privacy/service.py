@@ -52,6 +52,7 @@ async def erase(deps: Deps, who: Principal, context: Context) -> Erased:
         user = await users.find_user(tx, user_id)
         if user is None or user.status == "erased":
             raise Unauthenticated("This person is not known any more.")
+        await privacy.lock_owned(tx, user_id)
         if alone := await privacy.sole_owned(tx, user_id):
             problems = tuple(Problem("", "last_owner", f"you are the only owner of {one}") for one in alone)
             raise Conflict("Make somebody else an owner of these organizations first.", problems=problems)

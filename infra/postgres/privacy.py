@@ -51,6 +51,13 @@ async def events_about(tx: Tx, user_id: str, limit: int) -> Sequence[RowMapping]
     return (await tx.execute(statement.order_by(audit_trail.c.accepted_at.desc()).limit(limit))).mappings().all()
 
 
+async def lock_owned(tx: Tx, user_id: str) -> None:
+    """Until the commit nobody else changes rights in the organizations that the person owns (decision 0014)."""
+    mine = select(i.memberships.c.organization_id).where(i.memberships.c.user_id == user_id, i.memberships.c.owner)
+    ordered = select(i.organizations.c.id).where(i.organizations.c.id.in_(mine)).order_by(i.organizations.c.id)
+    await tx.execute(ordered.with_for_update(key_share=True))
+
+
 async def sole_owned(tx: Tx, user_id: str) -> list[str]:
     """Organizations with other members that would be left without an owner; their memberships are locked."""
     mine = select(i.memberships.c.organization_id).where(i.memberships.c.user_id == user_id, i.memberships.c.owner)

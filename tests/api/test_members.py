@@ -28,6 +28,20 @@ async def test_of_two_owners_who_leave_at_once_one_stays(api: Api) -> None:
     assert await owners(api) == 1
 
 
+async def test_of_two_owners_of_whom_one_is_erased_while_the_other_leaves_one_stays(api: Api) -> None:
+    for _ in range(3):
+        where = await api.make_organization()
+        one, other = [await fresh(api, owner=True, organization=where) for _ in range(2)]
+        await api.make_user(organization=where)
+        erased, left = await asyncio.gather(
+            api.post("/v1/users/me/data/erase", json={"confirm": "erase my data"}, headers=one.headers),
+            api.client.delete("/v1/users/me/membership", headers=other.headers),
+        )
+        assert sorted((erased.status_code, left.status_code)) in ([200, 409], [204, 409])
+        async with api.deps.database.transaction() as tx:
+            assert await members.count_owners(tx, where) == 1
+
+
 async def test_the_last_owner_is_neither_unmade_nor_removed(api: Api) -> None:
     owner, chief = await fresh(api, owner=True), await fresh(api, "superadmin")
     for answer in (
@@ -133,7 +147,7 @@ async def test_an_organization_is_changed_under_its_etag_and_its_policy_is_check
     path = f"/v1/organizations/{api.organization}"
     read = await api.get(path, headers=admin.headers)
     tag = {"if-match": read.headers["etag"]}
-    body = {"name": "New", "policy": {"mfa_required": True, "max_sessions": 3}}
+    body = {"name": "New", "policy": {"password_min": 15, "max_sessions": 3}}
     changed = await api.client.patch(path, json=body, headers=admin.headers | tag)
     assert changed.json()["data"]["policy"]["max_sessions"] == 3
     assert code(await api.client.patch(path, json=body, headers=admin.headers | tag)) == (412, "precondition_failed")
