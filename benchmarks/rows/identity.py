@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 
@@ -12,6 +12,7 @@ from api.core.people import People
 from api.core.persons import make_person_key
 from api.core.tokens import Tokens
 from benchmarks.measure import Size, median, percentile
+from benchmarks.processes import cpu_s
 from benchmarks.report import Row
 from benchmarks.world import SECRET, World, api_process
 from infra.clock import SystemClock
@@ -31,6 +32,13 @@ ROUNDS: Final = 2
 ISSUER: Final = "http://hub.example"
 
 
+class Hashed(NamedTuple):
+    """Hashes a second, and seconds of CPU of one."""
+
+    rate: float
+    cpu_s: float
+
+
 async def measure(world: World, size: Size) -> list[Row]:
     """The rows."""
     kafka, dsn = await world.kafka(), await world.database()
@@ -39,8 +47,8 @@ async def measure(world: World, size: Size) -> list[Row]:
         emails, sealer = await _people(database), Sealer(SECRET.encode())
         rows = await _verifying(database, sealer, size)
         settings = {"AIHUB_RATE_LIMITING": "false", "AIHUB_PUBLIC_URL": ISSUER}
-        async with api_process(world, kafka, dsn, settings) as (_pid, port):
-            rows += await _logging_in(port, emails, size)
+        async with api_process(world, kafka, dsn, settings) as (pid, port):
+            rows += await _logging_in(pid, port, emails, size)
     finally:
         await database.close()
     return rows
@@ -103,20 +111,23 @@ async def _each(act: Callable[[], Awaitable[Any]], count: int, *, wall: bool = F
     return taken
 
 
-async def _logging_in(port: int, emails: list[str], size: Size) -> list[Row]:
-    url, rates, bare, idle, busy = f"http://127.0.0.1:{port}", [], [], [], []
+async def _logging_in(pid: int, port: int, emails: list[str], size: Size) -> list[Row]:
+    url, rates, cpu, bare, idle, busy = f"http://127.0.0.1:{port}", [], [], [], [], []
     async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=200)) as client:
         token = (await _log_in(client, emails[0]))["access_token"]
         for _ in range(min(size.repetitions, ROUNDS)):
             bare.append(await _bare_rate())
             idle += await _probed(client, token, asyncio.sleep(1.0))
-            began = time.perf_counter()
+            began, used = time.perf_counter(), cpu_s(pid)
             busy += await _probed(client, token, asyncio.gather(*(_log_in(client, email) for email in emails)))
             rates.append(len(emails) / (time.perf_counter() - began))
+            cpu.append((cpu_s(pid) - used) / len(emails))
     note = f"{PEOPLE} log-ins at once; limit: the hash alone, as many at once"
     p99 = percentile(busy, 0.99) * 1000
     return [
-        Row("identity.login", median(rates), "log-ins/s", median(bare), 0.6, note=note),
+        Row("identity.login", median(rates), "log-ins/s", median(one.rate for one in bare), 0.6, note=note),
+        Row("identity.login.cpu", median(cpu), "CPU-s", median(one.cpu_s for one in bare), 1.3, "<=",
+            note="of the API's process, the probes' included; limit: the hash alone"),
         Row("identity.login.others", p99, "ms p99", percentile(idle, 0.99) * 1000, 100, "<=", "value",
             note=f"GET /v1/users/me meanwhile, every {PROBE_EVERY_S * 1000:.0f} ms; limit: the same without log-ins; "
             f"p50 {median(busy) * 1000:.1f} ms"),
@@ -144,9 +155,9 @@ async def _probed(client: aiohttp.ClientSession, token: str, work: Awaitable[Any
     return taken
 
 
-async def _bare_rate() -> float:
-    """Hashes a second, as many at once as a log-in may use."""
+async def _bare_rate() -> Hashed:
+    """Hashes a second, as many at once as a log-in may use, and the CPU of one."""
     passwords, count = Passwords(), 10
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     await asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(count)))
-    return count / (time.perf_counter() - began)
+    return Hashed(count / (time.perf_counter() - began), (time.process_time() - used) / count)
