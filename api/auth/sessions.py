@@ -71,7 +71,9 @@ async def act_for(visit: Visit, who: Principal, organization_id: str) -> AccessT
         if home is None:
             raise NotFound("You are a member of no such organization.")
         if home.policy.get("mfa_required") and STRONG.isdisjoint(login.methods):
-            raise StepUpRequired("This organization demands a second factor: log in again with one.")
+            raise StepUpRequired(
+                "This organization demands a second factor: prove yours at POST /v1/auth/step-up, then retry."
+            )
         session = await sessions.find_alive(tx, login.id, visit.now)
         if session is None:
             raise Unauthenticated("The session has ended; log in again.")

@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
+import pyotp
 import pytest
 from sqlalchemy import text
 
@@ -242,3 +243,24 @@ async def test_signing_keys_are_public_and_rotate_while_tokens_stay_good(own_api
     assert await whoami(ada) == 200
     ada.tokens = (await refresh(ada)).json()["data"]
     assert await whoami(ada) == 200
+
+
+async def test_whoever_proves_a_second_factor_may_enter_such_an_organization(own_api: Api) -> None:
+    ada = await an_account(own_api)
+    other = await own_api.make_organization()
+    async with own_api.deps.database.unscoped() as tx:
+        await members.save_member(tx, other, ada.tokens["user"]["id"], owner=False, now=own_api.clock.now())
+        await tx.execute(
+            text("UPDATE organizations SET policy = CAST(:policy AS jsonb) WHERE id = :id"),
+            {"policy": json.dumps({"mfa_required": True}), "id": other},
+        )
+    secret = (await ada.ask("POST", "/v1/auth/mfa/totp")).json()["data"]["secret"]
+    now = own_api.clock.now()
+    confirmed = await ada.ask("POST", "/v1/auth/mfa/totp/confirm", json={"code": pyotp.TOTP(secret).at(now)})
+    assert confirmed.status_code == 200, confirmed.text
+    own_api.clock.advance(30)
+    code = pyotp.TOTP(secret).at(own_api.clock.now())
+    proved = await ada.ask("POST", "/v1/auth/step-up", json={"totp": code})
+    assert proved.status_code == 200, proved.text
+    turned = await ada.ask("POST", "/v1/auth/organization", json={"organization_id": other})
+    assert turned.status_code == 200, turned.text
