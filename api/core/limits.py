@@ -20,6 +20,8 @@ from infra.telemetry.metrics import LIMITED_REQUESTS, LIMITER_FAILURES
 _WINDOW: Final = timedelta(seconds=WINDOW_S)
 DEADLINE_S: Final = 5.0
 """Longer than other questions to PostgreSQL wait: when it is slow, the limits must hold all the more."""
+INGEST_DEADLINE_S: Final = 1.0
+"""Events go on when it is away."""
 _PAUSE: Final = timedelta(seconds=1)
 
 
@@ -115,8 +117,8 @@ class Limiter:
     def _spend(self, whose: _Whose) -> _Window | None:
         """The window when the answer is known here: something is left, or nothing is anywhere."""
         known = self._known.get(whose)
-        if known is None or self._clock.now() >= known.ends_at:
-            return None
+        if known is None or not timedelta(0) < known.ends_at - self._clock.now() <= _WINDOW:
+            return None  # also when the clock was set back
         if known.left > 0:
             known.left -= 1
             return _Window(known.left, known.rest, known.ends_at)
@@ -128,7 +130,7 @@ class Limiter:
             raise DatabaseUnavailable("PostgreSQL was away a moment ago.")
         subject = f"{whose.limit}:{whose.subject}"
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(INGEST_DEADLINE_S if whose.limit == INGEST else DEADLINE_S):
                 taken = await store.take(self._database, subject, now, _WINDOW, quota=whose.quota, amount=amount)
         except (TimeoutError, DatabaseUnavailable):
             self._away_until = now + _PAUSE
@@ -145,7 +147,7 @@ class Limiter:
 
     async def _look_up_plan(self, organization_id: str) -> str | None:
         try:
-            async with asyncio.timeout(DEADLINE_S), self._database.unscoped() as tx:
+            async with asyncio.timeout(INGEST_DEADLINE_S), self._database.unscoped() as tx:
                 return await store.plan_of(tx, organization_id)
         except TimeoutError:
             raise DatabaseUnavailable("PostgreSQL does not answer in time; try again.") from None

@@ -163,6 +163,14 @@ async def test_while_the_database_is_away_reads_go_through_uncounted_and_the_str
     await away.close()
 
 
+async def test_a_clock_that_was_set_back_shuts_nobody_out(limited: Deps, clock: FakeClock) -> None:
+    async with serving(limited) as url, client_of(url, limited, clock, ["keys:read"]) as api:
+        await ask(api, [url], DENIED, api.key, 60)
+        assert statuses(await ask(api, [url], DENIED, api.key, 1)) == {429: 1}
+        clock.advance(-3600)
+        assert statuses(await ask(api, [url], DENIED, api.key, 2)) == {403: 2}
+
+
 async def test_refusals_are_counted_and_errors_count_against_the_limit(limited: Deps, clock: FakeClock) -> None:
     refused = LIMITED_REQUESTS.labels("default")._value.get()
     async with serving(limited) as url, client_of(url, limited, clock, ["keys:read"]) as api:
