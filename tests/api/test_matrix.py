@@ -13,12 +13,20 @@ from api.core.resource import register
 from contracts.rules.access import SYSTEM_ROLES, effective
 from infra.crypto import SERVICE_PREFIX, new_api_key
 from infra.ids import new_id
-from infra.postgres import members, teams
+from infra.postgres import members, teams, users
 from tests.api.conftest import Api, World
 from tests.api.matrix import ROUTES
 
 LADDER = tuple(SYSTEM_ROLES)
-NOBODY = ("anonymous", "unknown key", "expired key", "revoked key", "expired session", "removed member")
+NOBODY = (
+    "anonymous",
+    "unknown key",
+    "expired key",
+    "revoked key",
+    "expired session",
+    "removed member",
+    "disabled person",
+)
 """Who did not prove who they are."""
 PEOPLE = (*LADDER, "owner", "other organization's admin", "team manager", "stale admin")
 KEYS = ("key", "service credential")
@@ -90,6 +98,11 @@ class Cast:
                 async with api.deps.database.transaction() as tx:
                     await members.remove_member(tx, api.organization, person.id)
                 return person.headers
+            case "disabled person":
+                person = await api.make_user("admin")
+                async with api.deps.database.unscoped() as tx:
+                    assert await users.set_status(tx, person.id, "disabled", now)
+                return person.headers
             case "key":
                 return api.bearer(await api.make_key(sorted(effective(("admin",), SYSTEM_ROLES))))
             case "service credential":
@@ -156,4 +169,4 @@ async def test_every_route_lets_in_whom_the_table_names_and_nobody_else(cast: Ca
     tries = [(route, row, principal) for route, row in ROUTES.items() for principal in PRINCIPALS]
     wrong = [one for one in await asyncio.gather(*(tried(*one) for one in tries)) if one]
     assert not wrong, "\n".join(wrong)
-    assert len(PRINCIPALS) >= 17
+    assert len(PRINCIPALS) >= 18
