@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, NewType
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 OrganizationId = NewType("OrganizationId", str)
 """A tenant: `org_` and a time-ordered id. It is the Kafka key of everything the tenant does."""
@@ -37,13 +37,19 @@ Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=25
 LongText = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=2000), AfterValidator(_no_nul)]
 
 
+def _written(value: object) -> object:
+    if isinstance(value, int | float) or (isinstance(value, str) and ":" not in value):
+        raise ValueError("is not a time; write it as 2026-11-23T07:30:00Z (RFC 3339)")
+    return value
+
+
 def _utc(instant: datetime) -> datetime:
     if instant.tzinfo is None:
         raise ValueError("has no time zone; write UTC as ...Z (RFC 3339)")
     return instant.astimezone(UTC)
 
 
-Instant = Annotated[datetime, AfterValidator(_utc)]
+Instant = Annotated[datetime, BeforeValidator(_written), AfterValidator(_utc)]
 """A point in time, always in UTC; written as RFC 3339 with microseconds."""
 
 

@@ -19,6 +19,7 @@ from api.deps import ApiOptions, Deps
 from contracts import catalog, topics
 from contracts.envelope import Envelope
 from contracts.topics import Topic, TopicNames
+from infra.app.bounds import BoundedHead
 from infra.clickhouse.client import ClickHouse
 from infra.clickhouse.migrate import migrate
 from infra.crypto import KEY_PREFIX, Sealer, hash_api_key, new_api_key
@@ -56,7 +57,9 @@ def event(**changes: Any) -> dict[str, Any]:
 async def serving(deps: Deps) -> AsyncIterator[str]:
     """The URL of a server of this application."""
     app = create_app(deps)
-    config = uvicorn.Config(app, port=0, log_level="error", access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        app, port=0, log_level="error", access_log=False, lifespan="off", ws="none", http=BoundedHead
+    )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     task = asyncio.create_task(server.serve())

@@ -110,3 +110,11 @@ async def test_what_cannot_be_answered_is_refused_with_a_pointer(
     answer = await api.get("/v1/analytics/usage", params=params)
     assert answer.status_code == 422, answer.text
     assert answer.json()["error"]["details"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize("number", ["0", "0.5", "1700000000"])
+async def test_a_number_is_not_a_time(api: Api, number: str) -> None:
+    for query in (f"/v1/analytics/summary?to={number}", f"/v1/audit/events?until={number}"):
+        answer = await api.get(query)
+        assert answer.status_code == 422, query
+        assert answer.json()["error"]["details"][0]["pointer"].startswith("/query/")
