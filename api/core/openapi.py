@@ -67,6 +67,8 @@ _IF_MATCH: Final = {
 }
 _ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "The version of `data`"}}
 _REF: Final = "#/components/schemas/"
+_ANY_HEAD: Final = {414, 431}
+"""What the server answers before there is a route."""
 _WITH_BODY: Final = (400, 408, 413, 415, 422)
 
 
@@ -97,7 +99,7 @@ def build(app: FastAPI, schemas: dict[str, Any]) -> dict[str, Any]:
 def _complete(operation: dict[str, Any], method: str) -> None:
     """Security, errors and common headers of one operation."""
     permission = operation.get(PERMISSION_FIELD, PUBLIC)
-    errors = set(operation.pop("x-errors", ()))
+    errors = set(operation.pop("x-errors", ())) | _ANY_HEAD
     operation["security"] = [] if permission == PUBLIC else _ANY_SCHEME
     if operation.pop("x-limit", DEFAULT) != EXEMPT:
         errors.add(429)
