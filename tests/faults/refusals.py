@@ -190,15 +190,20 @@ async def _storm(run: Run, setting: str, value: str, said: str) -> None:
 
 
 async def _compete(run: Run, is_felt: Callable[[], bool]) -> None:
-    """For a moment, and until the hub's sessions have met the failure; the competitor never does."""
+    """For a moment, and until the hub's sessions have met the failure; the competitor never does.
+
+    A session that looked for a deadlock just before the competitor waited for it, too, does not look again: then the
+    competitor lets go.
+    """
     loop = asyncio.get_running_loop()
     competitor, ends = await asyncpg.connect(dsn_of(run.world.engines, run.hub.name)), loop.time() + STORM_S
     try:
-        await competitor.execute("SET deadlock_timeout = '30s'")
+        await competitor.execute("SET deadlock_timeout = '30s'; SET lock_timeout = '1s'")
         while loop.time() < ends or not is_felt():
-            async with competitor.transaction(isolation="read_committed"):
-                for rows in OPPOSITE:
-                    await competitor.execute(rows)
-                    await asyncio.sleep(0.05)
+            with contextlib.suppress(asyncpg.LockNotAvailableError):
+                async with competitor.transaction(isolation="read_committed"):
+                    for rows in OPPOSITE:
+                        await competitor.execute(rows)
+                        await asyncio.sleep(0.05)
     finally:
         await competitor.close(timeout=5)
