@@ -1,1 +1,5 @@
 """Kafka: the only home of aiokafka and of FastStream's broker."""
+
+from infra.kafka.connection import install
+
+install()
