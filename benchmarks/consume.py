@@ -14,19 +14,23 @@ LIMIT_S: Final = 240.0
 
 @dataclass(slots=True)
 class Lap:
-    """The batches of one backlog: when each was done, the CPU this process had used then, and how large it was."""
+    """The batches of one backlog: when each was done, the CPU this process had used then, and how large it was.
 
+    `members` batches are at work at a time.
+    """
+
+    members: int = 1
     ends: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
 
     @property
     def start(self) -> int:
-        """The batch at whose end the clock starts: the second (of two batches the first).
+        """The batch at whose end the clock starts: the second of one member (of few batches the last but one).
 
-        While the first one waited at the gate, the second was made ready outside the time.
+        While each member's first one waited at the gate, its second was made ready outside the time.
         """
-        return min(1, len(self.ends) - 2)
+        return min(2 * self.members - 1, len(self.ends) - 2)
 
     @property
     def rate(self) -> float:
@@ -42,8 +46,9 @@ class Lap:
 class Gate:
     """A handler in front of a consumer's own: holds batches back while a backlog is made, then times them."""
 
-    def __init__(self, handler: Handler[Any]) -> None:
+    def __init__(self, handler: Handler[Any], members: int = 1) -> None:
         self._handler = handler
+        self._members = members
         self._open = asyncio.Event()
         self._moved = asyncio.Event()
         self.lap = Lap()
@@ -59,7 +64,7 @@ class Gate:
 
     async def run(self, expected: int) -> Lap:
         """Opens the gate until so many records were handled. Raises: TimeoutError."""
-        self.lap = Lap()
+        self.lap = Lap(self._members)
         self.open()
         async with asyncio.timeout(LIMIT_S):
             while sum(self.lap.sizes) < expected:
@@ -89,3 +94,10 @@ async def running(role: Callable[[asyncio.Event], Awaitable[None]], gate: Gate) 
         stop.set()
         gate.open()
         await task
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Returns when it holds. Raises: TimeoutError."""
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():  # noqa: ASYNC110 - the broker's doing
+            await asyncio.sleep(0.05)

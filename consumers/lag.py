@@ -37,9 +37,10 @@ def reached(batch: Mapping[Place, Span]) -> dict[Place, int]:
 class Lag:
     """Keeps, per partition, where processing has come to; what is read but not processed counts as behind."""
 
-    def __init__(self, member: GroupMember, progress: Progress) -> None:
+    def __init__(self, member: GroupMember, progress: Progress, number: int = 0) -> None:
         self._member = member
         self._progress = progress
+        self._number = number
         self._assignments = -1
         self._reached: dict[Place, int] = {}
         self._oldest_ms: dict[Place, int] = {}
@@ -73,7 +74,7 @@ class Lag:
         behind = {place: max(0, end - reached[place]) for place, end in ends.items() if place in reached}
         oldest = [self._oldest_ms[place] for place, records in behind.items() if records and place in self._oldest_ms]
         age_s = max(0.0, now.timestamp() - min(oldest) / 1000) if oldest else 0.0
-        self._progress.lag(behind, age_s)
+        self._progress.lag(behind, age_s, self._number)
 
     def _forget_others(self) -> None:
         """After a rebalance others may have gone on from here."""

@@ -30,7 +30,7 @@ from infra.kafka.options import KafkaOptions
 from infra.kafka.producer import Producer
 from infra.kafka.subscriber import GroupMember, OnAssign, Tuning, Work
 from infra.telemetry import metrics, tracing
-from infra.telemetry.progress import progress_of
+from infra.telemetry.progress import Progress, progress_of
 
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
@@ -43,7 +43,10 @@ _tracer = trace.get_tracer("aihub.consumers")
 
 
 class ConsumerApp(Generic[R]):
-    """One consumer: `app` is its FastStream application, `run` its role, `progress` what health is told of it."""
+    """One consumer: `app` is its FastStream application, `run` its role, `progress` what health is told of it.
+
+    `beside` is another member of its crew (consumers/crew.py), whose progress it shares.
+    """
 
     def __init__(
         self,
@@ -59,10 +62,12 @@ class ConsumerApp(Generic[R]):
         tuning: Tuning | None = None,
         max_dead_letters: int = MAX_IN_A_ROW,
         ahead: Ahead | None = None,
+        beside: "ConsumerApp[R] | None" = None,
     ) -> None:
         self.name = name
         self.topics = tuple(topics)
-        self.progress = progress_of(name)
+        self.progress: Progress = progress_of(name) if beside is None else beside.progress
+        self.number = 0 if beside is None else self.progress.enlist()
         self._handler = handler
         self._decode = decode
         self._ahead = ahead
@@ -71,10 +76,16 @@ class ConsumerApp(Generic[R]):
         self._streak = Streak(max_dead_letters)
         self._pauses = 0
         self._stop = asyncio.Event()
-        self._member = GroupMember(kafka, name, topics, self._on_batch, on_assign=on_assign, tuning=tuning)
-        self._lag = Lag(self._member, self.progress)
+        mine = kafka.member(self.number)
+        self._member = GroupMember(mine, name, topics, self._on_batch, on_assign=on_assign, tuning=tuning)
+        self._lag = Lag(self._member, self.progress, self.number)
         self._longest_pause_s = min(LONGEST_PAUSE_S, self._member.tuning.max_poll_interval_ms / 3000)
         self.app = self._member.app
+
+    @property
+    def owns_partitions(self) -> bool:
+        """Whether the group has given it something to read."""
+        return self._member.is_assigned
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consumes until `stop` is set, then finishes the batch in hand, commits, leaves the group; within 15 s.
@@ -162,7 +173,7 @@ class ConsumerApp(Generic[R]):
         self._pauses = 0
         metrics.CONSUMER_BATCH_SECONDS.labels(self.name).observe(time.monotonic() - began)
         accepted = [record.envelope.acceptedat for record in read[0] if isinstance(record, Record)]
-        self.progress.records(len(records), max(accepted, default=None))
+        self.progress.records(len(records), max(accepted, default=None), self.number)
 
     async def _effects(self, records: Sequence[LogRecord], read: Read[R], known: object) -> None:
         """Handles what can be read and parks the rest; both are durable when it returns."""
@@ -246,6 +257,7 @@ def build_app(
     on_assign: OnAssign | None = None,
     tuning: Tuning | None = None,
     max_dead_letters: int = MAX_IN_A_ROW,
+    beside: ConsumerApp[Record] | None = None,
 ) -> ConsumerApp[Record]:
     """A consumer of decoded events; `name` is also its consumer group.
 
@@ -263,6 +275,7 @@ def build_app(
         on_assign=on_assign,
         tuning=tuning or Tuning(max_records=max_records),
         max_dead_letters=max_dead_letters,
+        beside=beside,
     )
 
 

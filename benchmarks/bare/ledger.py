@@ -4,12 +4,14 @@ Same tables, indexes, batches of up to 1,000 and commits (synchronous, one a bat
 connection; COPY for what is new, `unnest` for what changes. No Kafka, no decoding, no reading, no prices, no hash
 chain. The triggers that refuse unbalanced postings are on: they belong to the tables, whoever writes has them. (They
 once were off here: some 10 us of PostgreSQL's CPU an event. That comparison, with tables that take
-anything, is still made in the same run, as a row of its own.)
+anything, is still made in the same run, as a row of its own; so is that with as many writers as the hub has members.)
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import asyncpg
@@ -32,6 +34,11 @@ class Page:
     def events(self) -> int:
         """How many events it books."""
         return sum(len(rows) for table, _, rows in self.new if table == "inbox")
+
+    @property
+    def places(self) -> set[tuple[Any, ...]]:
+        """The partitions of its records, with their topics."""
+        return set(zip(*self.progress[:2], strict=True))
 
 
 GRANTS = """
@@ -69,6 +76,34 @@ async def rate(connection: asyncpg.Connection, pages: Sequence[Page]) -> float:
     """Events a second from the end of the first page to the end of the last."""
     ends = await write(connection, pages)
     return sum(page.events for page in pages[1:]) / (ends[-1] - ends[0])
+
+
+async def rate_together(connections: Sequence[asyncpg.Connection], pages: Sequence[Page]) -> float:
+    """Events a second of that many writers at once, from the end of each one's first page to the end of the last."""
+    shares = _shares(pages, len(connections))
+    written = await asyncio.gather(*(write(one, share) for one, share in zip(connections, shares, strict=True)))
+    ends = sorted(
+        (end, page.events)
+        for share, found in zip(shares, written, strict=True)
+        for page, end in zip(share, found, strict=True)
+    )
+    first = len(connections) - 1
+    return sum(events for _, events in ends[first + 1 :]) / (ends[-1][0] - ends[first][0])
+
+
+def _shares(pages: Sequence[Page], writers: int) -> list[list[Page]]:
+    """The pages shared out evenly; those that have a partition in common stay together, in their order."""
+    groups: list[list[Page]] = []
+    for page in pages:
+        near: list[list[Page]] = []
+        far: list[list[Page]] = []
+        for group in groups:
+            (near if any(page.places & known.places for known in group) else far).append(group)
+        groups = [*far, [*chain.from_iterable(near), page]]
+    shares: list[list[Page]] = [[] for _ in range(writers)]
+    for group in sorted(groups, key=len, reverse=True):
+        min(shares, key=len).extend(group)
+    return shares
 
 
 async def write(connection: asyncpg.Connection, pages: Sequence[Page]) -> list[float]:

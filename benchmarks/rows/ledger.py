@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from benchmarks.bare import ledger as bare
 from benchmarks.bare.ledger import Page
-from benchmarks.consume import Gate, Lap, running
+from benchmarks.consume import Gate, Lap, running, until
 from benchmarks.events import records, usage
 from benchmarks.measure import Size, interleaved, median
 from benchmarks.report import Row
 from benchmarks.world import World, produce
-from consumers.credits.app import GROUP, TOPICS
+from consumers.credits.app import MEMBERS, build_crew
 from consumers.credits.handlers import CreditsHandler
-from consumers.runtime import build_app
 from contracts import catalog
 from contracts.events.base import SYSTEM_SOURCE
 from contracts.events.credits import CreditsGrantedV1
@@ -85,15 +84,16 @@ class Ledger:
         self.organizations = organizations
         self.tape = Tape()
         self._producer = producer
-        self._gate = Gate(self._handle)
+        self._gate = Gate(self._handle, MEMBERS)
 
     @asynccontextmanager
     async def consuming(self) -> AsyncIterator[None]:
         """The role runs until the block ends."""
         database, clock = Database.open(self.dsn), SystemClock()
         self._handler = CreditsHandler(database, clock)
-        app = build_app(GROUP, TOPICS, self._gate, kafka=self.kafka, producer=self._producer, clock=clock)
-        async with running(app.run, self._gate):
+        crew = build_crew(self._gate, kafka=self.kafka, producer=self._producer, clock=clock)
+        async with running(crew.run, self._gate):
+            await until(lambda: crew.is_shared_out)
             yield
         await database.close()
 
@@ -143,6 +143,8 @@ async def measure(world: World, size: Size) -> list[Row]:
     async with open_ledger(world, ORGANIZATIONS) as ledger:
         checked = await bare.prepare(await world.database(ledger.dsn))
         unchecked = await bare.prepare(await world.database(ledger.dsn), checks=False)
+        copy = await world.database(ledger.dsn)
+        crew = [await bare.prepare(copy) for _ in range(MEMBERS)]
         laps: list[Lap] = []
 
         async def hub(number: int) -> float:
@@ -155,17 +157,23 @@ async def measure(world: World, size: Size) -> list[Row]:
         async def limit(_: int) -> float:
             return await bare.rate(checked, ledger.tape.pages)
 
+        async def together(_: int) -> float:
+            return await bare.rate_together(crew, ledger.tape.pages)
+
         async def free(_: int) -> float:
             return await bare.rate(unchecked, ledger.tape.pages)
 
         async with ledger.consuming():
-            found = await interleaved({"hub": hub, "bare": limit, "free": free}, size.repetitions)
-        await checked.close()
-        await unchecked.close()
+            ways = {"hub": hub, "bare": limit, "crew": together, "free": free}
+            found = await interleaved(ways, size.repetitions)
+        for connection in (checked, unchecked, *crew):
+            await connection.close()
     rates = {name: median(values) for name, values in found.items()}
     return [
         Row("ledger", rates["hub"], "events/s", rates["bare"], 0.5,
             note=f"{ORGANIZATIONS} organizations, Kafka to committed offset; limit: asyncpg, same rows and batches"),
+        Row("ledger.of_crew", rates["hub"], "events/s", rates["crew"],
+            note=f"limit: the same with {MEMBERS} writers at once, as many as the hub has members"),
         Row("ledger.of_unchecked", rates["hub"], "events/s", rates["free"],
             note="limit: the same into tables that take anything, their triggers off"),
         Row("ledger.cpu", median(lap.cpu_us for lap in laps), "us per event", note="CPU of the consumer's process"),

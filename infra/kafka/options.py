@@ -1,10 +1,10 @@
 """How to reach Kafka: addresses, TLS, SASL, topic names."""
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from aiokafka.partitioner import murmur2
 
@@ -75,6 +75,13 @@ class KafkaOptions:
     def client_name(self) -> str:
         """The client id that brokers see and log."""
         return self.client_id if self.instance is None else f"{self.client_id}-{self.instance}"
+
+    def member(self, number: int) -> Self:
+        """For one of several members that this process has in a group: each has a name, and a predecessor, of its own.
+
+        The first keeps the process's name. No host's name has a `+`: no other process is taken for a member.
+        """
+        return self if self.instance is None or number == 0 else replace(self, instance=f"{self.instance}+{number}")
 
     def client_arguments(self) -> dict[str, Any]:
         """What every aiokafka client is given."""

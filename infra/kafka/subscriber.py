@@ -77,6 +77,11 @@ class GroupMember:
         self.error: BaseException | None = None
         self.app = FastStream(self._broker(), logger=None)
 
+    @property
+    def is_assigned(self) -> bool:
+        """Whether it owns partitions now."""
+        return self._consumer is not None and bool(self._consumer.assignment())
+
     async def start(self) -> None:
         """Joins the group. Raises: BrokerUnavailable when the broker is down or lacks the topics; try again then."""
         self._over.clear()

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import time
 
 import orjson
 import pytest
@@ -69,11 +70,33 @@ def test_a_fresh_consumer_is_healthy_and_one_that_stalls_is_not(monkeypatch: pyt
     progress = progress_of("test.stalls")
     assert progress.healthy
     progress.lag({("t", 0): 5}, 3.0)
-    monkeypatch.setattr(progress, "_last", progress._last - STALLED_AFTER_S - 1)
+    monkeypatch.setattr(progress._shares[0], "moved_s", time.monotonic() - STALLED_AFTER_S - 1)
     assert not progress.healthy
     progress.lag({("t", 0): 0}, 0.0)
     assert progress.healthy
     del PROGRESS["test.stalls"]
+
+
+def test_a_member_that_stalls_is_not_hidden_by_one_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = Progress("test.members")
+    other = progress.enlist()
+    progress.lag({("t", 0): 5}, 3.0)
+    progress.lag({("t", 1): 7}, 2.0, other)
+    assert progress.total_lag == 12
+    monkeypatch.setattr(progress._shares[other], "moved_s", time.monotonic() - STALLED_AFTER_S - 1)
+    progress.records(5, None)
+    progress.lag({("t", 0): 0}, 0.0)
+    assert not progress.healthy
+    progress.records(7, None, other)
+    assert progress.healthy
+    assert progress.processed == 12
+
+
+def test_the_first_reason_for_a_stop_is_the_one_that_is_told() -> None:
+    progress = Progress("test.first")
+    progress.stopped("a bug")
+    progress.stopped("CancelledError()")
+    assert progress.failed == "a bug"
 
 
 def test_a_consumer_that_stopped_for_good_is_unhealthy_and_says_why() -> None:

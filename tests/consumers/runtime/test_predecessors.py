@@ -21,17 +21,28 @@ LONG_MS = 60_000
 
 async def leave_a_dead_member(options: KafkaOptions, group: str) -> None:
     """A member of the group that is gone without a word, with a session of a minute."""
-    consumer = AIOKafkaConsumer(
-        options.name(USAGE),
-        group_id=options.group(group),
-        session_timeout_ms=LONG_MS,
-        rebalance_timeout_ms=LONG_MS,
-        **options.client_arguments(),
-    )
-    await consumer.start()
-    assert consumer.assignment()
-    consumer._coordinator._group_instance_id = "says nothing when it leaves"
-    await consumer.stop()
+    await leave_dead_members(group, options)
+
+
+async def leave_dead_members(group: str, *members: KafkaOptions) -> None:
+    """So many of them, who have known each other."""
+    consumers = [
+        AIOKafkaConsumer(
+            options.name(USAGE),
+            group_id=options.group(group),
+            session_timeout_ms=LONG_MS,
+            rebalance_timeout_ms=LONG_MS,
+            heartbeat_interval_ms=200,
+            **options.client_arguments(),
+        )
+        for options in members
+    ]
+    for consumer in consumers:
+        await consumer.start()
+        assert consumer.assignment()
+    for consumer in consumers:
+        consumer._coordinator._group_instance_id = "says nothing when it leaves"
+        await consumer.stop()
 
 
 async def test_the_successor_of_a_killed_process_has_its_partitions_at_once(
