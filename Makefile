@@ -13,9 +13,10 @@ demo: $(READY)
 up: $(READY)
 	@$(BIN)/aihub up $(if $(PORT),--port "$(PORT)")
 
-# make test [WORKERS=n]: n processes, each with engines of its own (about 1 GB)
+# make test [WORKERS=n]: n processes, each with engines of its own (about 1 GB); 0: all in one
+WORKERS ?= 2
 test: $(READY)
-	$(BIN)/python -m pytest $(if $(WORKERS),-n "$(WORKERS)" --dist loadfile) --cov --cov-report=term:skip-covered -m "not slow"
+	$(BIN)/python -m pytest -n "$(WORKERS)" --dist loadfile --cov --cov-report=term:skip-covered -m "not slow"
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ lines. `status` does not matter: failed and cancelled usage is charged for exact
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from fractions import Fraction
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -147,9 +148,11 @@ def _line(item: str, shown: str, amount: int, scale: int, price: Price) -> Line:
 
 
 def _best(prices: tuple[Price, ...], item: str, use: Key) -> Price:
-    """The winner among the prices that match; equal ones are told apart by price, the dearer first."""
+    """The winner among the prices that match; equal ones are told apart by the price of one unit, the dearer first."""
     fitting = [(rank, price) for price in prices if (rank := _rank(price, item, use)) is not None]
-    return max(fitting, key=lambda ranked: (ranked[0], ranked[1].price_micros))[1] if fitting else LAST_RESORT[item]
+    if not fitting:
+        return LAST_RESORT[item]
+    return max(fitting, key=lambda ranked: (ranked[0], Fraction(ranked[1].price_micros, ranked[1].per)))[1]
 
 
 def _rank(price: Price, item: str, use: Key) -> tuple[int, ...] | None:

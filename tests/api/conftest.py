@@ -32,6 +32,7 @@ from infra.kafka.producer import Producer
 from infra.passwords import HashOptions
 from infra.postgres import keys, members, sessions, users
 from infra.postgres.database import Database
+from infra.telemetry.progress import PROGRESS
 from producers.publisher import Publisher
 from tests.conftest import dsn_of, unique
 from tests.support.clock import FakeClock
@@ -254,6 +255,7 @@ async def world(engines: Engines, template: str) -> AsyncIterator[World]:
 @pytest.fixture
 async def api(world: World) -> AsyncIterator[Api]:
     """The shared API, and a client whose key may do everything within an organization of the test's own."""
+    PROGRESS.clear()  # what other tests' consumers left in this process says nothing of this API's health
     async with client_of(world.url, world.deps, world.clock) as opened:
         yield opened
 

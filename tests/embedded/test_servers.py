@@ -16,6 +16,7 @@ from infra.embedded.ports import free_ports
 from infra.embedded.postgres import PostgresServer
 from tests.embedded.conftest import alive
 from tests.embedded.records import committed, consume, make_topic, produce
+from tests.support.eventually import eventually
 
 
 async def test_they_report_their_versions(servers: Engines) -> None:
@@ -33,7 +34,11 @@ async def test_kafka_keeps_records_and_offsets_through_kill_9(servers: Engines) 
     assert pid is not None
     assert not alive(pid)
     await servers.kafka.start()
-    assert await committed(servers.kafka_bootstrap, "kept", "readers") == 20
+
+    async def known() -> int | None:  # None while the broker still loads the group's offsets
+        return await committed(servers.kafka_bootstrap, "kept", "readers")
+
+    assert await eventually(known) == 20
     assert await consume(servers.kafka_bootstrap, "kept", "readers", 30) == values[20:]
 
 

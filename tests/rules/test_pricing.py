@@ -179,3 +179,9 @@ def test_unpriced_usage_is_never_free(usage: UsageRecordedV1, entries: list[Pric
 def test_the_order_of_the_book_does_not_matter(usage: UsageRecordedV1, entries: list[Price], random: Any) -> None:
     shuffled = random.sample(entries, len(entries))
     assert rate(usage, book(*entries)).micros == rate(usage, book(*shuffled)).micros
+
+
+def test_of_two_equal_prices_the_dearer_for_one_unit_holds_whatever_the_order() -> None:
+    cheap, dear = Price("input_tokens", 1, 2), Price("input_tokens", 1, 1)
+    usage = UsageRecordedV1(service="chat", input_tokens=2)
+    assert rate(usage, book(cheap, dear)).micros == rate(usage, book(dear, cheap)).micros == 2
