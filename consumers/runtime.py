@@ -143,6 +143,7 @@ class ConsumerApp(Generic[R]):
             self._member.check()
             with contextlib.suppress(BrokerUnavailable):
                 await self._member.place()
+                await self._member.settle()
                 await self._lag.report(self._clock.now())
             await asyncio.sleep(REPORT_S)
 

@@ -14,13 +14,14 @@ from typing import Any, Final
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy, FastStream
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 
 from contracts.errors import BrokerUnavailable, Unavailable
 from contracts.topics import Topic
+from infra.kafka.commits import Commits
 from infra.kafka.consumer import PatientConsumer, Tuning
 from infra.kafka.log import LogRecord
 from infra.kafka.options import KafkaOptions
@@ -34,7 +35,7 @@ OnBatch = Callable[[Sequence[LogRecord]], Awaitable[Work]]
 """Makes a batch ready, without any effect: it may never be its turn."""
 OnAssign = Callable[[set[tuple[str, int]]], Awaitable[Places]]
 
-_COMMIT_S: Final = 10.0
+_ANSWER_S: Final = 10.0
 _HAND_OVER_S: Final = 5.0
 
 _log = structlog.get_logger(__name__)
@@ -71,6 +72,7 @@ class GroupMember:
         self.assignments = 0
         self._placing = asyncio.Lock()
         self._turn = Turn(self.fail)
+        self._commits = Commits(group)
         self._over = asyncio.Event()
         self._consumer: PatientConsumer | None = None
         self.failed = asyncio.Event()
@@ -108,18 +110,14 @@ class GroupMember:
         """Commits "all below is done"; only of partitions that are still its own.
 
         False when the group has moved on or the broker does not answer: the effects stand, the records will come
-        again and change nothing.
+        again and change nothing, or `settle` commits them later.
         """
-        consumer = self._running()
-        mine = consumer.assignment()
-        offsets = {place: offset for place, offset in self._named(places) if place in mine}
-        try:
-            async with asyncio.timeout(_COMMIT_S):
-                await consumer.commit(offsets)
-        except (CommitFailedError, IllegalStateError, TimeoutError) as error:
-            _log.warning("kafka.commit.lost", consumer=self.group, reason=str(error) or type(error).__name__)
-            return False
-        return len(offsets) == len(places)
+        return await self._commits.commit(self._running(), dict(self._named(places)))
+
+    async def settle(self) -> None:
+        """Commits what the broker did not acknowledge before; to be called now and then."""
+        if self._consumer is not None:
+            await self._commits.settle(self._consumer)
 
     def rewind(self, records: Iterable[LogRecord]) -> None:
         """The records will be read again; partitions that were lost meanwhile are left to their new owner."""
@@ -131,7 +129,7 @@ class GroupMember:
         """The end of every partition that it owns now. Raises: BrokerUnavailable."""
         consumer = self._running()
         try:
-            async with asyncio.timeout(_COMMIT_S):
+            async with asyncio.timeout(_ANSWER_S):
                 found = await consumer.end_offsets(consumer.assignment())
         except (KafkaError, TimeoutError, OSError) as error:
             raise BrokerUnavailable(f"Kafka does not tell its end offsets ({type(error).__name__})") from error
@@ -232,6 +230,7 @@ class GroupMember:
     async def _revoked(self) -> None:
         """Partitions move: the batch at work gets a moment to commit, so that its next owner need not repeat it."""
         self._placed.clear()
+        self._commits.forget()
         self.assignments += 1
         self._running().handed.lost = True
         with contextlib.suppress(TimeoutError):
@@ -273,7 +272,7 @@ class GroupMember:
         """
         consumer, found = self._running(), []
         try:
-            async with asyncio.timeout(_COMMIT_S):
+            async with asyncio.timeout(_ANSWER_S):
                 for place, offset in wanted:
                     committed = await consumer.committed(place)
                     found.append((place, min(offset, committed or 0)))

@@ -11,6 +11,7 @@ from consumers.batch import Batch, Record
 from contracts.errors import AnalyticsUnavailable
 from contracts.topics import USAGE
 from infra.embedded.engines import Engines
+from infra.kafka import commits
 from infra.kafka.admin import admin_client
 from infra.kafka.options import KafkaOptions
 from infra.kafka.producer import Producer
@@ -208,6 +209,25 @@ async def test_only_offsets_of_its_own_partitions_are_committed(
         assert await app._member.commit({(USAGE.name, 0): 1})
         assert await committed() < before + 1_000_000
         assert (USAGE.name, 77) not in await app._member.end_offsets()
+
+
+async def test_a_commit_that_the_broker_did_not_answer_is_made_up_for_though_nothing_new_comes(
+    build: Build, producer: Producer, committed: Committed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commits, "COMMIT_S", 0.2)
+    app = build(Collector())
+    async with running(app):
+        await eventually(lambda: app.owns_partitions)
+        consumer = app._member._running()
+        async with consumer._coordinator._commit_lock:  # as if no answer came
+            await publish(producer, range(30))
+            await eventually(lambda: app.progress.processed == 30)
+            assert await committed() == 0
+        await eventually(lambda: _all_of(committed, 30))
+
+
+async def _all_of(committed: Committed, wanted: int) -> bool:
+    return await committed() == wanted
 
 
 async def test_a_batch_whose_partitions_were_lost_is_no_bug(build: Build, producer: Producer) -> None:
