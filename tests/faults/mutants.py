@@ -264,7 +264,7 @@ def _lease_for_ever() -> None:
 MUTANTS: Final[dict[str, Mutant]] = {
     "offset_before_effect": Mutant(
         "credits", "commits the offset, then books", _offset_before_effect,
-        Plan("credits", "credits_in_transaction", 3, conflicts=0.0), "the ledger lacks",
+        Plan("credits", "credits_in_transaction", 12, conflicts=0.0, duplicates=0.0), "the ledger lacks",
     ),
     "effect_without_inbox": Mutant(
         "credits", "books without remembering the identity", _effect_without_inbox,
@@ -296,7 +296,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "commits_all_partitions": Mutant(
         "credits", "commits every partition to its end", _commits_all_partitions,
-        Plan("credits", "credits_in_transaction", 3), "the ledger lacks",
+        Plan("credits", "credits_in_transaction", 12, duplicates=0.0), "the ledger lacks",
     ),
     "memory_only_dedup": Mutant(
         "analytics", "remembers identities in memory only", _memory_only_dedup,
@@ -312,7 +312,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "parks_without_ack": Mutant(
         "credits", "commits without waiting until dead letters are acknowledged", _parks_without_ack,
-        Plan("credits", "credits_before_letter", 2, conflicts=0.6), "dead letter of",
+        Plan("credits", "credits_before_letter", 6, conflicts=0.6), "dead letter of",
     ),
     "progress_before_facts": Mutant(
         "analytics", "notes its progress, then writes", _progress_before_facts,
