@@ -43,7 +43,7 @@ class Commits:
                 _log.warning("kafka.commit.lost", consumer=self._group, reason=str(error) or type(error).__name__)
                 return False
             self._owed = {}
-            return offsets.keys() <= mine
+            return all(place in mine for place in offsets)
 
     async def settle(self, consumer: AIOKafkaConsumer) -> None:
         """Commits what is owed, if anything is."""

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from contracts.errors import DatabaseUnavailable
-from infra.postgres import tenancy
+from infra.postgres import liveness, tenancy
 
 CONNECT_TIMEOUT_S: Final = 5.0
 STATEMENT_TIMEOUT_MS: Final = 30_000
@@ -52,6 +52,7 @@ class Database:
                 "server_settings": _session(application),
             },
         )
+        event.listen(engine.sync_engine, "connect", _watch)
         event.listen(engine.sync_engine, "checkout", _replace_closed)
         return cls(engine, dsn)
 
@@ -91,6 +92,7 @@ class Database:
                     max_size=SINGLE_CONNECTIONS,
                     timeout=CONNECT_TIMEOUT_S,
                     server_settings=_session("aihub single"),
+                    init=liveness.watch_new,
                 )
             await self._single  # sets it up once; with no connection to begin with nothing is waited for
             return await self._single.fetchrow(sql, *values)
@@ -113,7 +115,10 @@ class Database:
         The connection may die at any time: whoever listens also polls. Raises: DatabaseUnavailable.
         """
         with database_errors():
-            connection = await asyncpg.connect(self.dsn, timeout=CONNECT_TIMEOUT_S)
+            connection = await asyncpg.connect(
+                self.dsn, timeout=CONNECT_TIMEOUT_S, server_settings=_session("aihub listener")
+            )
+            liveness.watch(connection)
         try:
 
             def received(_connection: Any, _pid: int, _channel: str, payload: str) -> None:
@@ -127,7 +132,8 @@ class Database:
 
 
 def _session(application: str) -> dict[str, str]:
-    return {"application_name": application, "statement_timeout": str(STATEMENT_TIMEOUT_MS), "timezone": "UTC"}
+    session = {"application_name": application, "statement_timeout": str(STATEMENT_TIMEOUT_MS), "timezone": "UTC"}
+    return session | liveness.SESSION
 
 
 async def raw(tx: Tx) -> asyncpg.Connection:
@@ -144,6 +150,10 @@ async def raw(tx: Tx) -> asyncpg.Connection:
             await tx.invalidate()
             raise
     return connection.driver_connection
+
+
+def _watch(dbapi_connection: Any, _record: object) -> None:
+    liveness.watch(dbapi_connection.driver_connection)
 
 
 def _replace_closed(dbapi_connection: Any, _record: object, _proxy: object) -> None:

@@ -15,7 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from infra.embedded.jars import kafka_jars
 from infra.telemetry.logs import configure_logs
+from tests.faults import network
 from tests.faults.disks import mount_privately, small_disks, why_not
 from tests.faults.driver import Limits, long_form
 from tests.faults.mutants import MUTANTS
@@ -37,6 +39,7 @@ def say(line: str) -> None:
 
 async def _run(arguments: argparse.Namespace, home: Path) -> tuple[dict[str, Any], bool]:
     async with start_world(home) as world:
+        world.has_network = not network.why_not()
         if arguments.mutant:
             is_caught = await hunt(world, arguments.mutant, arguments.seed, say)
             return {"mutant": arguments.mutant, "caught": is_caught, "seed": arguments.seed}, not is_caught
@@ -72,6 +75,11 @@ def main() -> int:
     parser.add_argument("--home", type=Path, help="keep everything there; default: a temporary directory")
     arguments = parser.parse_args()
     quiet()
+    if why := network.why_not():
+        say(f"no engine is cut off: {why}")
+    else:
+        kafka_jars()  # from the registry, if they are not here yet: that cannot be reached from a network of its own
+        network.isolate()
     if not why_not():
         mount_privately()
     home = arguments.home or Path(tempfile.mkdtemp(prefix="aihub-faults-"))

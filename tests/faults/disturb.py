@@ -10,7 +10,7 @@ from typing import Final
 from contracts import topics
 from contracts.errors import Unavailable
 from infra.app.reach import direct_hub
-from tests.faults import refusals
+from tests.faults import engines, refusals
 from tests.faults.healing import AFTERWARDS
 from tests.faults.refusals import as_admin
 from tests.faults.run import Run
@@ -82,6 +82,8 @@ DISTURBANCES: Final[dict[str, Disturbance]] = {
     "connection limit": refusals.connections_taken,
     "serialisation storm": refusals.serialisation_storm,
     "ClickHouse hangs": clickhouse_hangs,
+    "Kafka slow": engines.kafka_slow,
+    "PostgreSQL slow": engines.postgres_slow,
     "poison": poison,
 }
 FULL_DISKS: Final[dict[str, Disturbance]] = {
@@ -89,13 +91,24 @@ FULL_DISKS: Final[dict[str, Disturbance]] = {
     "PostgreSQL's disk full": refusals.postgres_disk_full,
 }
 """Where the engines have disks of their own (`World.disks`)."""
+CUTS: Final[dict[str, Disturbance]] = {
+    "Kafka cut off": engines.kafka_cut_off,
+    "PostgreSQL cut off": engines.postgres_cut_off,
+    "ClickHouse cut off": engines.clickhouse_cut_off,
+}
+"""Where the run has a network of its own (`World.has_network`)."""
 EVERY_S: Final[dict[str, tuple[float, float]]] = {
     "rebalance storm": (6, 15),
     "backends killed": (5, 15),
     "connection limit": (15, 30),
     "serialisation storm": (15, 30),
     "ClickHouse hangs": (15, 30),
+    "Kafka slow": (15, 30),
+    "PostgreSQL slow": (15, 30),
     "poison": (4, 12),
+    "Kafka cut off": (30, 60),
+    "PostgreSQL cut off": (30, 60),
+    "ClickHouse cut off": (20, 40),
     "Kafka's disk full": (30, 60),
     "PostgreSQL's disk full": (20, 40),
 }

@@ -61,7 +61,8 @@ class Driver:
     async def drive(self) -> None:
         """Returns when enough were killed, or the time is over."""
         reapers = [self._reap_role(role) for role in ROLES] + [self._reap_engine(engine) for engine in ENGINES]
-        disturbances = disturb.DISTURBANCES | (disturb.FULL_DISKS if self.run.world.disks else {})
+        world, disturbances = self.run.world, dict(disturb.DISTURBANCES)
+        disturbances |= (disturb.FULL_DISKS if world.disks else {}) | (disturb.CUTS if world.has_network else {})
         others = [self._disturb(name, work) for name, work in disturbances.items()]
         async with asyncio.TaskGroup() as tasks:
             for work in (*reapers, *others, self._report()):

@@ -49,7 +49,7 @@ async def too_few_replicas(run: Run, nodes: Sequence[KafkaNode]) -> None:
     await node.kill()
     await eventually(lambda: _replicas_wanted(run, run.world.kafka_replication), within_s=AGAIN_S, every_s=0.5)
     # Before the dead one is out of the in-sync replicas, brokers only wait for it.
-    if await _felt(run, lambda: any(_says(other.log, 0, "NotEnoughReplicasException") for other in others)):
+    if await felt(run, lambda: any(says(other.log, 0, "NotEnoughReplicasException") for other in others)):
         await refuses(run, "too few replicas", 2)
     await node.start()
 
@@ -76,7 +76,7 @@ async def kafka_disk_full(run: Run, chance: random.Random) -> None:
     server = run.world.engines.kafka
     async with run.world.one_engine:
         with _filled(run, "kafka"):
-            if await _felt(run, lambda: not server.running):
+            if await felt(run, lambda: not server.running):
                 await refuses(run, "Kafka's disk full", chance.uniform(0, 2))
         await server.kill()
         await server.start()
@@ -88,7 +88,7 @@ async def postgres_disk_full(run: Run, chance: random.Random) -> None:
     async with run.world.one_engine:
         said, accepted = server.log.stat().st_size, len(run.record.accepted)
         with _filled(run, "postgres"):
-            if await _felt(run, lambda: _says(server.log, said, NO_SPACE) and len(run.record.accepted) > accepted):
+            if await felt(run, lambda: says(server.log, said, NO_SPACE) and len(run.record.accepted) > accepted):
                 run.felt["PostgreSQL's disk full"] += 1
             await asyncio.sleep(chance.uniform(1, 3))
         if not server.running:
@@ -108,7 +108,7 @@ def _filled(run: Run, engine: str) -> Iterator[None]:
 async def refuses(run: Run, name: str, more_s: float) -> None:
     """Waits until the API has answered 503 twice; from then on nothing may be accepted, for as long as this lasts."""
     before = _refused(run)
-    if await _felt(run, lambda: _refused(run) > before + 1):
+    if await felt(run, lambda: _refused(run) > before + 1):
         run.felt[name] += 1
         accepted = len(run.record.accepted)
         await asyncio.sleep(more_s)
@@ -120,14 +120,15 @@ def _refused(run: Run) -> int:
     return run.record.answers.get("503", 0) + run.record.answers.get("refused", 0)
 
 
-async def _felt(run: Run, condition: Callable[[], bool]) -> bool:
+async def felt(run: Run, condition: Callable[[], bool]) -> bool:
     """Whether it came in time, with the load going on."""
     with contextlib.suppress(AssertionError):
         return await eventually(condition, within_s=FELT_S, every_s=0.05)
     return False
 
 
-def _says(log: Path, since: int, *words: str) -> bool:
+def says(log: Path, since: int, *words: str) -> bool:
+    """Whether all these words stand in the log behind this place."""
     with log.open("rb") as lines:
         lines.seek(since)
         found = lines.read()
@@ -142,7 +143,7 @@ async def connections_taken(run: Run, _chance: random.Random) -> None:
         await as_admin(run, f"ALTER DATABASE {run.hub.name} CONNECTION LIMIT 1")
         await as_admin(run, END_SESSIONS + " AND pid % 2 = 0", run.hub.name)
         await asyncio.sleep(2)
-        run.felt["connection limit"] += await _felt(run, lambda: _says(log, since, "too many connections for database"))
+        run.felt["connection limit"] += await felt(run, lambda: says(log, since, "too many connections for database"))
         await eventually(
             lambda: as_admin(run, f"ALTER DATABASE {run.hub.name} CONNECTION LIMIT -1"), within_s=AGAIN_S, every_s=0.5
         )
@@ -181,7 +182,7 @@ async def _storm(run: Run, setting: str, value: str, said: str) -> None:
         await as_admin(run, END_SESSIONS, name)
         with contextlib.suppress(*POSTGRES_AWAY):
             async with asyncio.timeout(FELT_S):
-                await _compete(run, lambda: _says(log, since, said))
+                await _compete(run, lambda: says(log, since, said))
             run.felt[said] += 1
     finally:
         reset = f"ALTER DATABASE {name} RESET {setting}"

@@ -140,6 +140,16 @@ async def full_disks(world: World, seed: int) -> Ended:
             return _ended(run, verdict, seed)
 
 
+async def cut_off(world: World, seed: int) -> Ended:
+    """Each engine is cut off from everything else for a while. Needs a network of the run's own."""
+    assert world.has_network, "the machine's own network must not be cut"
+    hub = await install(world, session_ms=SESSION_MS)
+    async with under_load(world, hub, seed, Mix(requests_s=8)) as run:
+        await run.accept(40)
+        await disturb.each(run, disturb.CUTS, random.Random(seed))
+        return _ended(run, await run.end(), seed)
+
+
 def only(name: str) -> Scenario:
     """One kind of disturbance, three times."""
 
@@ -159,6 +169,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "drain": drain,
     "successors": successors,
     "full_disks": full_disks,
+    "cut_off": cut_off,
     "too_few_replicas": too_few_replicas,
     "leader_lost": leader_lost,
     **{name: only(name) for name in disturb.DISTURBANCES},

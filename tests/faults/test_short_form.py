@@ -1,13 +1,18 @@
 """The short form of `make faults`: every role and engine is killed once under load, every other fault is done once."""
 
+import asyncio
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.app.roles import ROLES
+from tests.faults import network
 from tests.faults.disks import why_not
-from tests.faults.disturb import DISTURBANCES, FULL_DISKS
+from tests.faults.disturb import CUTS, DISTURBANCES, FULL_DISKS
+from tests.faults.processes import ROOT
 from tests.faults.refusals import STORMS
 from tests.faults.scenarios import full_disks, too_few_replicas
 from tests.faults.short import short_form
@@ -49,3 +54,18 @@ async def test_a_cluster_with_too_few_replicas_refuses_and_nothing_is_lost_or_do
     result, _ = await too_few_replicas(world, SEED)
     expect_nothing_lost(result)
     assert result["felt"] == {"too few replicas": 1}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(bool(network.why_not()), reason=network.why_not() or "engines can be cut off")
+async def test_engines_that_are_cut_off_lose_and_double_nothing(tmp_path: Path) -> None:
+    found = tmp_path / "result.json"
+    options = ("--scenario", "cut_off", "--seed", str(SEED), "--result", str(found), "--home", str(tmp_path / "home"))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.faults", *options), cwd=ROOT, stdout=asyncio.subprocess.DEVNULL
+    )
+    code = await process.wait()
+    result = json.loads(found.read_text())
+    expect_nothing_lost(result)
+    assert code == 0
+    assert result["felt"] == dict.fromkeys(CUTS, 1)

@@ -44,7 +44,7 @@ _numbers = itertools.count(1)
 class World:
     """Running engines and a nursery; `bootstrap` is another cluster's when a scenario has one.
 
-    `disks` are those that can be filled, by engine (see `small_disks`).
+    `disks` are those that can be filled, by engine (see `small_disks`); `has_network`: engines can be cut off.
     """
 
     engines: Engines
@@ -55,6 +55,7 @@ class World:
     front: Child | None = None
     kafka_replication: int = 1
     disks: dict[str, Disk] = field(default_factory=dict)
+    has_network: bool = False
     one_engine: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def start_clickhouse(self) -> None:

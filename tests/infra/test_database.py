@@ -1,6 +1,7 @@
 """What PostgreSQL's failures mean, and migrations that may run twice."""
 
 import asyncio
+import socket
 
 import asyncpg
 import pytest
@@ -8,7 +9,8 @@ from sqlalchemy import text
 
 from contracts.errors import ConfigError, DatabaseUnavailable
 from infra.embedded.ports import free_ports
-from infra.postgres.database import Database
+from infra.postgres import liveness
+from infra.postgres.database import Database, raw
 from infra.postgres.migrate import migrate
 
 
@@ -36,6 +38,19 @@ async def test_a_killed_backend_is_unavailable_and_the_pool_recovers(database: D
         async with database.transaction() as tx:
             await tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
     await database.ping()
+
+
+async def test_both_sides_notice_when_the_other_is_gone_without_a_word(database: Database) -> None:
+    single = await database.fetch_one("SHOW tcp_user_timeout")
+    assert single is not None
+    assert single[0] == liveness.SESSION["tcp_user_timeout"]
+    async with database.transaction() as tx:
+        for name, value in liveness.SESSION.items():
+            assert await tx.scalar(text("SELECT current_setting(:name)"), {"name": name}) == value
+        mine = (await raw(tx))._transport.get_extra_info("socket")
+        assert mine.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            assert mine.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == liveness.NOTICED_MS
 
 
 async def test_a_statement_that_is_wrong_stays_a_bug(database: Database) -> None:
