@@ -12,12 +12,13 @@ from contracts.errors import ConfigError
 from contracts.topics import TopicNames
 from contracts.types import MICROS_PER_CREDIT
 from infra.clickhouse.client import ClickHouse
-from infra.clock import Clock, SystemClock
+from infra.clock import Clock, SharedClock, SystemClock
 from infra.kafka.log import LogReader
 from infra.kafka.options import KafkaOptions, Security
 from infra.kafka.producer import Producer
 from infra.ops.reconcile import ReconcileDeps
 from infra.postgres.database import Database
+from infra.postgres.shared_time import kept_right
 from infra.settings import Settings
 from producers.publisher import Publisher
 
@@ -120,10 +121,11 @@ def open_clickhouse(settings: Settings) -> ClickHouse:
 async def open_hub(settings: Settings, clickhouse: ClickHouse) -> AsyncIterator[Hub]:
     """Everything opened, closed again in order; engines that are down are waited for where they are used."""
     kafka = kafka_options(settings)
-    clock = SystemClock()
+    clock = SharedClock(SystemClock())
     async with AsyncExitStack() as stack:
         database = Database.open(postgres_dsn(settings), pool_size=settings.postgres_pool)
         stack.push_async_callback(database.close)
+        await stack.enter_async_context(kept_right(clock, database))
         stack.push_async_callback(clickhouse.close)
         log_reader = LogReader(kafka)
         stack.push_async_callback(log_reader.close)

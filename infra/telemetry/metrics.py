@@ -20,6 +20,11 @@ HTTP_SECONDS: Final = Histogram(
     buckets=_FAST,
     registry=REGISTRY,
 )
+CLOCK_AHEAD_SECONDS: Final = Gauge(
+    "aihub_clock_ahead_seconds",
+    "How far this machine's clock is ahead of PostgreSQL's; 0: tolerable",
+    registry=REGISTRY,
+)
 LIMITED_REQUESTS: Final = Counter(
     "aihub_rate_limited_requests_total", "Requests refused by a rate limit", ["class"], registry=REGISTRY
 )

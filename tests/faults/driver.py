@@ -35,6 +35,8 @@ LIFE_S: Final[dict[str, tuple[float, float]]] = {
 }
 """How long they live after they have healed."""
 ROLE_LIFE_S: Final = (0.3, 2.0)
+SKEW_S: Final = 240.0
+"""Machines' clocks are off by so much at most."""
 STOPPED_S: Final = 1.5
 """A stopped process sleeps for so many session timeouts."""
 
@@ -164,10 +166,17 @@ class Driver:
             await asyncio.sleep(0.1)
 
 
+def skewed_clocks(seed: int) -> dict[str, float]:
+    """For each role, how far the clock of its machine is ahead: seconds."""
+    chance = random.Random(f"{seed} clocks")
+    return {role: round(chance.uniform(-SKEW_S, SKEW_S), 1) for role in ROLES}
+
+
 async def long_form(world: World, seed: int, limits: Limits, say: Callable[[str], None] = print) -> dict[str, Any]:
     """Kills until the limits are reached, heals, converges, compares; the figures."""
     say(f"seed {seed}")
     hub = await install(world, session_ms=limits.session_ms)
+    hub.skews = skewed_clocks(seed)
     async with under_load(world, hub, seed, Mix(requests_s=10)) as run:
         await run.accept(20)
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""What is done to a process before it runs a role: points, mutants, shorter sessions.
+"""What is done to a process before it runs a role: points, mutants, shorter sessions, a clock that is off.
 
 `python -m tests.faults.patched ROLE [--point NAME] [--nth N] [--mutant NAME]` runs a role that way by hand;
 `--check` instead of a role tells which points and mutants do not fit the product any more.
@@ -8,9 +8,12 @@ import argparse
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
+from infra.clock import SystemClock
 from tests.faults import mutants, points
 
 
@@ -23,6 +26,15 @@ def apply(patches: Sequence[dict[str, Any]]) -> None:
             mutants.MUTANTS[patch["name"]].apply()
         elif patch["kind"] == "session":
             _shorter_sessions(patch["ms"])
+        elif patch["kind"] == "skew":
+            _skew(patch["seconds"])
+
+
+def _skew(seconds: float) -> None:
+    """The machine's clock is ahead (or behind), for the hub and for what stands under it."""
+    own_time, now = time.time, SystemClock.now
+    time.time = lambda: own_time() + seconds
+    SystemClock.now = lambda self: now(self) + timedelta(seconds=seconds)  # type: ignore[method-assign]
 
 
 def _shorter_sessions(ms: int) -> None:

@@ -15,6 +15,7 @@ from tests.faults import disturb, refusals
 from tests.faults.books import READERS, Verdict
 from tests.faults.client import Mix
 from tests.faults.disks import small_disks
+from tests.faults.driver import skewed_clocks
 from tests.faults.healing import AFTERWARDS
 from tests.faults.run import Run, under_load
 from tests.faults.world import PARTITIONS, World, install
@@ -73,6 +74,18 @@ async def drain(world: World, seed: int) -> Ended:
             run.faults["terminated"] += 1
         verdict = await run.end()
         return _ended(run, verdict, seed)
+
+
+async def clock_skew(world: World, seed: int) -> Ended:
+    """Every role's machine has a clock of its own, minutes off; dispatchers and consumers are killed meanwhile."""
+    hub = await install(world, session_ms=SESSION_MS)
+    hub.skews = skewed_clocks(seed)
+    async with under_load(world, hub, seed, Mix(requests_s=8)) as run:
+        run.faults["clock skew"] += 1
+        await run.accept(60)
+        for role in ("deliveries", "webhooks", "credits", "api"):
+            await run.heal(await run.kill_role(role))
+        return _ended(run, await run.end(), seed)
 
 
 async def successors(world: World, seed: int) -> Ended:
@@ -167,6 +180,7 @@ def only(name: str) -> Scenario:
 SCENARIOS: Final[dict[str, Scenario]] = {
     "replay": replay,
     "drain": drain,
+    "clock_skew": clock_skew,
     "successors": successors,
     "full_disks": full_disks,
     "cut_off": cut_off,

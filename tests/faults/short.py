@@ -1,4 +1,7 @@
-"""The short form: every role and engine killed once under load, every disturbance done, then everything compared."""
+"""The short form: every role and engine killed once under load, every disturbance done, then everything compared.
+
+No two machines' clocks agree meanwhile.
+"""
 
 import asyncio
 import random
@@ -8,6 +11,7 @@ from typing import Any
 from infra.app.roles import ROLES
 from tests.faults import disturb
 from tests.faults.client import Mix
+from tests.faults.driver import skewed_clocks
 from tests.faults.run import under_load
 from tests.faults.world import ENGINES, World, install
 
@@ -21,6 +25,7 @@ async def short_form(
     say(f"seed {seed}")
     chance = random.Random(seed)
     hub = await install(world, session_ms=session_ms)
+    hub.skews = skewed_clocks(seed)
     async with under_load(world, hub, seed, Mix(requests_s=8)) as run:
         await run.accept(60)
         wounds = []

@@ -100,6 +100,7 @@ async def start_world(home: Path) -> AsyncIterator[World]:
 class Installation:
     """One hub in the world: its own topics, database and tables; roles by name, started again when they end.
 
+    `skews`: by role, how many seconds its machine's clock is ahead.
     `crashes` are ends that nobody asked for and no point explains: a defect of the product.
     """
 
@@ -111,6 +112,7 @@ class Installation:
     dsn: str
     session_ms: int | None = None
     mutants: dict[str, str] = field(default_factory=dict)
+    skews: dict[str, float] = field(default_factory=dict)
     roles: dict[str, Child] = field(default_factory=dict)
     deaths: Counter[str] = field(default_factory=Counter)
     crashes: list[str] = field(default_factory=list)
@@ -130,6 +132,8 @@ class Installation:
         found: list[Patch] = []
         if self.session_ms is not None:
             found.append({"kind": "session", "ms": self.session_ms})
+        if role in self.skews:
+            found.append({"kind": "skew", "seconds": self.skews[role]})
         if role in self.mutants:
             found.append({"kind": "mutant", "name": self.mutants[role]})
         if point is not None:
