@@ -12,7 +12,8 @@ from benchmarks.rows.analytics import open_analytics
 from benchmarks.rows.ledger import open_ledger
 from benchmarks.world import World
 
-BACKLOG: Final = 40_000
+BACKLOGS: Final = {"ledger": 40_000, "analytics": 200_000}
+"""Twenty batches or more of each, of which the last ones are smaller."""
 LARGE: Final = 1_000_000
 PORTION: Final = 50_000
 NEW_A_SECOND: Final = 500
@@ -36,14 +37,15 @@ Work = Callable[[int], Awaitable[Lap]]
 
 async def measure(world: World, size: Size) -> list[Row]:
     """The rows; a million events behind with `--full`, once."""
-    backlog, repetitions = (LARGE, 1) if size.full else (size.events(BACKLOG), size.repetitions)
     async with open_ledger(world, 20) as ledger, ledger.consuming():
-        rows = [await _hop("ledger", ledger, ledger.book, backlog, repetitions)]
+        rows = [await _hop("ledger", ledger, ledger.book, size)]
     async with open_analytics(world, 20, "catch_up") as analytics, analytics.consuming():
-        return [*rows, await _hop("analytics", analytics, analytics.write, backlog, repetitions)]
+        return [*rows, await _hop("analytics", analytics, analytics.write, size)]
 
 
-async def _hop(name: str, hop: Hop, work: Work, backlog: int, repetitions: int) -> Row:
+async def _hop(name: str, hop: Hop, work: Work, size: Size) -> Row:
+    backlog, repetitions = (LARGE, 1) if size.full else (size.events(BACKLOGS[name]), size.repetitions)
+
     async def fill(prefix: str) -> None:
         for start in range(0, backlog, PORTION):
             await hop.fill(min(PORTION, backlog - start), f"{prefix}-{start}")

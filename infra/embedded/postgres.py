@@ -32,7 +32,7 @@ SETTINGS = {
     "full_page_writes": "on",
     "wal_compression": "on",
     "max_wal_size": "1GB",
-    "shared_buffers": "256MB",
+    "shared_buffers": "128MB",
     "max_connections": "200",
     "timezone": "UTC",
     "log_timezone": "UTC",

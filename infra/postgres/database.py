@@ -47,6 +47,7 @@ class Database:
             max_overflow=0,
             pool_timeout=POOL_WAIT_S,
             pool_pre_ping=False,
+            pool_use_lifo=True,
             connect_args={
                 "timeout": CONNECT_TIMEOUT_S,
                 "server_settings": _session(application),
