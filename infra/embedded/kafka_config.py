@@ -139,6 +139,8 @@ def java_command(java: Path, jars: Sequence[Path], directory: Path, main: str, *
         "-Xms64m",
         "-Xmx256m",
         "-XX:+UseSerialGC",
+        "-XX:MinHeapFreeRatio=10",  # a heap as large as what lives in it, not twice that
+        "-XX:MaxHeapFreeRatio=25",
         "-XX:TieredStopAtLevel=1",
         "-Xlog:disable",
         "-Xlog:all=error:stderr",
