@@ -51,7 +51,7 @@ async def _is_away(port: int) -> bool:
 
 async def _waits(run: Run, name: str, role: str, engine: str) -> None:
     """Until the role says that it waits for the engine."""
-    log = run.hub.roles[role].log.with_suffix(".err")
+    log = run.hub.log(role)
     since = log.stat().st_size
     run.felt[name] += await felt(run, lambda: says(log, since, "consumer.waits", engine))
 

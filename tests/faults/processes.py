@@ -69,7 +69,7 @@ class Nursery:
 
     def __init__(self, process: asyncio.subprocess.Process, logs: Path) -> None:
         self._process = process
-        self._logs = logs
+        self.logs = logs
         self._numbers = itertools.count(1)
         self._children: dict[int, Child] = {}
         self.ready = asyncio.Event()
@@ -79,7 +79,7 @@ class Nursery:
     ) -> Child:
         """A running process; what it prints goes to NAME.out and NAME.err among the logs."""
         number = next(self._numbers)
-        child = self._children[number] = Child(argv, self._logs / f"{name}.out")
+        child = self._children[number] = Child(argv, self.logs / f"{name}.out")
         command = {
             "do": "start",
             "id": number,

@@ -173,6 +173,10 @@ class Installation:
             async with HubClient(self.url, self.keys["admin"]) as client:
                 await client.get("/v1/webhooks/endpoints")
 
+    def log(self, role: str) -> Path:
+        """What the role's processes say, one after another."""
+        return self.world.nursery.logs / f"{self.name}-{role}.err"
+
     async def kill(self, role: str, *, point: str | None = None, nth: int = 1) -> Child:
         """kill -9 and a new process at once."""
         child = self.roles.pop(role)
