@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from api.core.request_ids import context_of
 from contracts.errors import Invalid, Problem
+from infra.postgres.listing import Window
 
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
@@ -47,9 +48,10 @@ class Page:
     number: int | None = None
 
     @property
-    def offset(self) -> int:
-        """How many rows to skip."""
-        return 0 if self.number is None else (self.number - 1) * self.limit
+    def window(self) -> Window:
+        """The same for a list that begins with the newest row."""
+        skipped = 0 if self.number is None else (self.number - 1) * self.limit
+        return Window(self.fetch, self.after, skipped, self.number is not None)
 
     @property
     def fetch(self) -> int:

@@ -9,7 +9,7 @@ from api.core.actor import ActorIn
 from api.core.envelope import Answer, Listing, reply
 from api.core.etags import PreconditionIn
 from api.core.idempotency import once
-from api.core.paging import PageIn
+from api.core.paging import NumberedPageIn
 from api.core.resource import DepsIn, Resource, Who
 from api.keys import service
 from api.keys.schemas import KeyChange, KeyIn, KeyOut, KeyRevocationIn, KeyRotationIn, KeySeen
@@ -28,7 +28,7 @@ async def create_key(request: Request, who: Who, deps: DepsIn, actor: ActorIn, w
 
 
 @routes.get("", needs="keys:read", answers=Listing[KeySeen])
-async def list_keys(request: Request, who: Who, deps: DepsIn, page: PageIn) -> Response:
+async def list_keys(request: Request, who: Who, deps: DepsIn, page: NumberedPageIn) -> Response:
     """The organization's keys, the newest first."""
     rows, pagination = await service.list_keys(deps, who, page)
     return reply(request, rows, pagination=pagination)

@@ -50,10 +50,9 @@ async def create_key(deps: Deps, keyring: Keyring, actor: Actor, wanted: KeyIn) 
 
 async def list_keys(deps: Deps, who: Principal, page: Page) -> tuple[list[KeySeen], Pagination]:
     """The organization's keys, the newest first."""
-    after = None if page.after is None else (page.after[0], page.after[1])
     async with deps.database.transaction() as tx:
-        rows = await keys.list_keys(tx, who.organization_id, after=after, limit=page.fetch)
-    shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id))
+        rows, total = await keys.list_keys(tx, who.organization_id, page.window)
+    shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id), total=total)
     return [KeySeen.model_validate(row._asdict()) for row in shown], pagination
 
 

@@ -54,8 +54,8 @@ async def invite(deps: Deps, actor: Actor, visit: Visit, wanted: InvitationIn) -
 async def list_invitations(deps: Deps, who: Principal, page: Page) -> tuple[list[InvitationOut], Pagination]:
     """The organization's invitations, the newest first."""
     async with deps.database.transaction() as tx:
-        rows = await store.list_invitations(tx, who.organization_id, after=page.after, limit=page.fetch)
-    shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id))
+        rows, total = await store.list_invitations(tx, who.organization_id, page.window)
+    shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id), total=total)
     return [_out(row) for row in shown], pagination
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from api.core.actor import ActorIn
 from api.core.envelope import Answer, Listing, reply
 from api.core.idempotency import once
-from api.core.paging import PageIn
+from api.core.paging import NumberedPageIn
 from api.core.resource import DepsIn, Resource, Who
 from api.core.visits import VisitIn
 from api.members import invitations, owners, service
@@ -19,7 +19,7 @@ routes: Final = Resource("/v1", "members")
 
 
 @routes.get("/members", needs="users:read", answers=Listing[MemberOut], in_team=True)
-async def list_members(request: Request, who: Who, deps: DepsIn, page: PageIn) -> Response:
+async def list_members(request: Request, who: Who, deps: DepsIn, page: NumberedPageIn) -> Response:
     """The organization's members, the newest first; those of one's teams, for who manages teams only."""
     rows, pagination = await service.list_members(deps, who, page)
     return reply(request, rows, pagination=pagination)
@@ -100,7 +100,7 @@ async def invite(
 
 
 @routes.get("/invitations", needs="users:read", answers=Listing[InvitationOut])
-async def list_invitations(request: Request, who: Who, deps: DepsIn, page: PageIn) -> Response:
+async def list_invitations(request: Request, who: Who, deps: DepsIn, page: NumberedPageIn) -> Response:
     """The organization's invitations, the newest first."""
     rows, pagination = await invitations.list_invitations(deps, who, page)
     return reply(request, rows, pagination=pagination)

@@ -23,12 +23,11 @@ READ: Final = "users:read"
 
 async def list_members(deps: Deps, who: Principal, page: Page) -> tuple[list[MemberOut], Pagination]:
     """The members that they may see, the newest first."""
-    after = None if page.after is None else (page.after[0], page.after[1])
     only = who.teams_with(READ)
     async with deps.database.transaction() as tx:
-        rows = await members.list_members(tx, who.organization_id, teams=only, after=after, limit=page.fetch)
+        rows, total = await members.list_members(tx, who.organization_id, teams=only, window=page.window)
         roles = await members.assignments_of(tx, who.organization_id, [row.user_id for row in rows])
-    shown, pagination = page.cut(rows, lambda row: (row.joined_at, row.user_id))
+    shown, pagination = page.cut(rows, lambda row: (row.joined_at, row.user_id), total=total)
     return [_out(row, roles) for row in shown], pagination
 
 

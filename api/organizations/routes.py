@@ -9,7 +9,7 @@ from api.core.actor import ActorIn
 from api.core.envelope import Answer, Listing, reply
 from api.core.etags import PreconditionIn
 from api.core.idempotency import once
-from api.core.paging import PageIn, Pagination
+from api.core.paging import NumberedPageIn, Pagination
 from api.core.resource import DepsIn, Resource, Who
 from api.organizations import service
 from api.organizations.schemas import MembershipOut, NewOrganization, OrganizationChange, OrganizationOut
@@ -52,7 +52,7 @@ async def list_own(request: Request, who: Who, deps: DepsIn) -> Response:
 
 
 @routes.get("/organizations", needs="organizations:read", answers=Listing[OrganizationOut])
-async def list_organizations(request: Request, who: Who, deps: DepsIn, page: PageIn) -> Response:
+async def list_organizations(request: Request, who: Who, deps: DepsIn, page: NumberedPageIn) -> Response:
     """The own organization; all of them with system:organizations."""
     rows, pagination = await service.list_organizations(deps, who, page)
     return reply(request, rows, pagination=pagination)

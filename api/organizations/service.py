@@ -52,10 +52,9 @@ async def list_own(deps: Deps, who: Principal) -> list[MembershipOut]:
 async def list_organizations(deps: Deps, who: Principal, page: Page) -> tuple[list[OrganizationOut], Pagination]:
     """The own organization; all of them for platform staff."""
     only = None if who.may(PLATFORM) else who.organization_id
-    after = None if page.after is None else (page.after[0], page.after[1])
     async with deps.database.transaction() as tx:
-        rows = await keys.list_organizations(tx, only=only, after=after, limit=page.fetch)
-    shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id))
+        rows, total = await keys.list_organizations(tx, only=only, window=page.window)
+    shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id), total=total)
     return [_out(row) for row in shown], pagination
 
 

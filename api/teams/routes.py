@@ -9,7 +9,7 @@ from api.core.actor import ActorIn
 from api.core.envelope import Answer, Listing, reply
 from api.core.etags import PreconditionIn
 from api.core.idempotency import once
-from api.core.paging import PageIn
+from api.core.paging import NumberedPageIn
 from api.core.resource import DepsIn, Resource, Who
 from api.teams import service
 from api.teams.schemas import TeamIn, TeamMemberOut, TeamOut
@@ -28,7 +28,7 @@ async def create_team(request: Request, who: Who, deps: DepsIn, actor: ActorIn, 
 
 
 @routes.get("", needs="teams:read", answers=Listing[TeamOut], in_team=True)
-async def list_teams(request: Request, who: Who, deps: DepsIn, page: PageIn) -> Response:
+async def list_teams(request: Request, who: Who, deps: DepsIn, page: NumberedPageIn) -> Response:
     """The organization's teams, the newest first; those one manages, for who manages some only."""
     rows, pagination = await service.list_teams(deps, who, page)
     return reply(request, rows, pagination=pagination)
@@ -58,7 +58,7 @@ async def delete_team(
 
 
 @routes.get("/{team_id}/members", needs="teams:read", answers=Listing[TeamMemberOut], errors=(404,), in_team=True)
-async def list_team_members(request: Request, who: Who, deps: DepsIn, page: PageIn, team_id: str) -> Response:
+async def list_team_members(request: Request, who: Who, deps: DepsIn, page: NumberedPageIn, team_id: str) -> Response:
     """Who is in a team, the newest first."""
     rows, pagination = await service.list_team_members(deps, who, team_id, page)
     return reply(request, rows, pagination=pagination)

@@ -33,11 +33,10 @@ async def create_team(deps: Deps, actor: Actor, wanted: TeamIn) -> TeamOut:
 
 async def list_teams(deps: Deps, who: Principal, page: Page) -> tuple[list[TeamOut], Pagination]:
     """The teams that they may see, the newest first."""
-    after = None if page.after is None else (page.after[0], page.after[1])
     only = who.teams_with(READ)
     async with deps.database.transaction() as tx:
-        rows = await store.list_teams(tx, who.organization_id, only=only, after=after, limit=page.fetch)
-    shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id))
+        rows, total = await store.list_teams(tx, who.organization_id, only=only, window=page.window)
+    shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id), total=total)
     return [_out(row) for row in shown], pagination
 
 
@@ -75,11 +74,10 @@ async def list_team_members(
     deps: Deps, who: Principal, team_id: str, page: Page
 ) -> tuple[list[TeamMemberOut], Pagination]:
     """Who is in the team, the newest first. Raises: NotFound."""
-    after = None if page.after is None else (page.after[0], page.after[1])
     async with deps.database.transaction() as tx:
         await _team(tx, who, READ, team_id)
-        rows = await store.list_team_members(tx, who.organization_id, team_id, after=after, limit=page.fetch)
-    shown, pagination = page.cut(rows, lambda row: (row.joined_at, row.user_id))
+        rows, total = await store.list_team_members(tx, who.organization_id, team_id, page.window)
+    shown, pagination = page.cut(rows, lambda row: (row.joined_at, row.user_id), total=total)
     return [TeamMemberOut.model_validate(row._asdict()) for row in shown], pagination
 
 

@@ -66,10 +66,8 @@ async def create_endpoint(deps: Deps, who: Principal, wanted: EndpointIn) -> End
 
 async def list_endpoints(deps: Deps, who: Principal, page: Page) -> tuple[list[EndpointOut], Pagination]:
     """The organization's endpoints, the newest first."""
-    after = None if page.after is None else (page.after[0], page.after[1])
     async with deps.database.transaction() as tx:
-        rows = await store.list_endpoints(tx, who.organization_id, after=after, limit=page.fetch, offset=page.offset)
-        total = await store.count_endpoints(tx, who.organization_id) if page.number else None
+        rows, total = await store.list_endpoints(tx, who.organization_id, page.window)
     shown, pagination = page.cut(rows, lambda row: (row.created_at, row.id), total=total)
     return [_endpoint(row) for row in shown], pagination
 

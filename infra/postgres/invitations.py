@@ -1,12 +1,12 @@
 """Invitations: by e-mail, used once, for seven days."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import func, insert, select, tuple_, update
+from sqlalchemy import func, insert, select, update
 
 from infra.postgres.database import Tx
+from infra.postgres.listing import Window, newest_first
 from infra.postgres.tables.identity import invitations
 
 
@@ -75,12 +75,8 @@ async def accept_invitation(tx: Tx, invitation_id: str, now: datetime) -> bool:
     return (await tx.execute(update(invitations).where(*usable).values(accepted_at=now))).rowcount == 1
 
 
-async def list_invitations(
-    tx: Tx, organization_id: str, *, after: tuple[Any, ...] | None, limit: int
-) -> Sequence[InvitationRow]:
-    """The organization's invitations, the newest first, after the position."""
+async def list_invitations(tx: Tx, organization_id: str, window: Window) -> tuple[list[InvitationRow], int | None]:
+    """The organization's invitations, the newest first, and how many there are."""
     query = select(*_COLUMNS).where(invitations.c.organization_id == organization_id)
-    place = tuple_(invitations.c.created_at, invitations.c.id)
-    if after is not None:
-        query = query.where(place < tuple_(*after))
-    return [InvitationRow(*row) for row in await tx.execute(query.order_by(place.desc()).limit(limit))]
+    rows, total = await newest_first(tx, query, (invitations.c.created_at, invitations.c.id), window)
+    return [InvitationRow(*row) for row in rows], total

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, or_, select, tuple_, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.postgres.database import Tx
+from infra.postgres.listing import Window, newest_first
 from infra.postgres.tables.identity import api_keys, organizations
 
 
@@ -112,29 +113,17 @@ async def revoke_key(tx: Tx, organization_id: str, key_id: str, now: datetime) -
     return KeyRow(*row) if row else None
 
 
-async def list_keys(
-    tx: Tx, organization_id: str, *, after: tuple[datetime, str] | None, limit: int
-) -> Sequence[KeyRow]:
-    """The organization's keys, newest first, after the position."""
-    statement = select(*_KEY).where(api_keys.c.organization_id == organization_id)
-    place = tuple_(api_keys.c.created_at, api_keys.c.id)
-    return [KeyRow(*row) for row in await _newest_first(tx, statement, place, after, limit)]
+async def list_keys(tx: Tx, organization_id: str, window: Window) -> tuple[list[KeyRow], int | None]:
+    """The organization's keys, the newest first, and how many there are."""
+    query = select(*_KEY).where(api_keys.c.organization_id == organization_id)
+    rows, total = await newest_first(tx, query, (api_keys.c.created_at, api_keys.c.id), window)
+    return [KeyRow(*row) for row in rows], total
 
 
-async def list_organizations(
-    tx: Tx, *, only: str | None, after: tuple[datetime, str] | None, limit: int
-) -> Sequence[OrganizationRow]:
-    """All organizations, or `only` one, newest first, after the position."""
-    statement = select(*_ORGANIZATION)
+async def list_organizations(tx: Tx, *, only: str | None, window: Window) -> tuple[list[OrganizationRow], int | None]:
+    """All organizations, or `only` one, the newest first, and how many there are."""
+    query = select(*_ORGANIZATION)
     if only is not None:
-        statement = statement.where(organizations.c.id == only)
-    place = tuple_(organizations.c.created_at, organizations.c.id)
-    return [OrganizationRow(*row) for row in await _newest_first(tx, statement, place, after, limit)]
-
-
-async def _newest_first(
-    tx: Tx, statement: Any, place: Any, after: tuple[datetime, str] | None, limit: int
-) -> Sequence[Any]:
-    if after is not None:
-        statement = statement.where(place < tuple_(*after))
-    return (await tx.execute(statement.order_by(place.desc()).limit(limit))).all()
+        query = query.where(organizations.c.id == only)
+    rows, total = await newest_first(tx, query, (organizations.c.created_at, organizations.c.id), window)
+    return [OrganizationRow(*row) for row in rows], total

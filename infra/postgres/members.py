@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, delete, func, select, tuple_, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.postgres.database import Tx
+from infra.postgres.listing import Window, newest_first
 from infra.postgres.tables.identity import memberships, organizations, role_assignments, team_members, users
 
 
@@ -113,17 +114,14 @@ async def list_members(
     organization_id: str,
     *,
     teams: Collection[str] | None,
-    after: tuple[datetime, str] | None,
-    limit: int,
-) -> Sequence[MemberRow]:
-    """The members, the newest first, after the position; only those of `teams` unless None."""
+    window: Window,
+) -> tuple[list[MemberRow], int | None]:
+    """The members, the newest first, and how many there are; only those of `teams` unless None."""
     query = _members(organization_id)
     if teams is not None:
         query = query.where(memberships.c.user_id.in_(_of_teams(organization_id, teams)))
-    place = tuple_(memberships.c.joined_at, memberships.c.user_id)
-    if after is not None:
-        query = query.where(place < tuple_(*after))
-    return [MemberRow(*row) for row in await tx.execute(query.order_by(place.desc()).limit(limit))]
+    rows, total = await newest_first(tx, query, (memberships.c.joined_at, memberships.c.user_id), window)
+    return [MemberRow(*row) for row in rows], total
 
 
 async def is_in_teams(tx: Tx, organization_id: str, user_id: str, teams: Collection[str]) -> bool:

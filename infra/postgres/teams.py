@@ -1,13 +1,14 @@
 """Teams and who is in them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, exists, select, tuple_, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.postgres.database import Tx
+from infra.postgres.listing import Window, newest_first
 from infra.postgres.tables.identity import team_members, teams, users
 
 
@@ -51,17 +52,14 @@ async def list_teams(
     organization_id: str,
     *,
     only: Collection[str] | None,
-    after: tuple[datetime, str] | None,
-    limit: int,
-) -> Sequence[TeamRow]:
-    """The teams, the newest first, after the position; `only` these unless None."""
+    window: Window,
+) -> tuple[list[TeamRow], int | None]:
+    """The teams, the newest first, and how many there are; `only` these unless None."""
     query = select(*_COLUMNS).where(teams.c.organization_id == organization_id)
     if only is not None:
         query = query.where(teams.c.id.in_(sorted(only)))
-    place = tuple_(teams.c.created_at, teams.c.id)
-    if after is not None:
-        query = query.where(place < tuple_(*after))
-    return [TeamRow(*row) for row in await tx.execute(query.order_by(place.desc()).limit(limit))]
+    rows, total = await newest_first(tx, query, (teams.c.created_at, teams.c.id), window)
+    return [TeamRow(*row) for row in rows], total
 
 
 async def rename_team(tx: Tx, organization_id: str, team_id: str, name: str, now: datetime) -> TeamRow:
@@ -105,18 +103,16 @@ async def leave_team(tx: Tx, organization_id: str, team_id: str, user_id: str) -
 
 
 async def list_team_members(
-    tx: Tx, organization_id: str, team_id: str, *, after: tuple[datetime, str] | None, limit: int
-) -> Sequence[TeamMemberRow]:
-    """Who is in the team, the newest first, after the position."""
+    tx: Tx, organization_id: str, team_id: str, window: Window
+) -> tuple[list[TeamMemberRow], int | None]:
+    """Who is in the team, the newest first, and how many there are."""
     query = (
         select(team_members.c.user_id, users.c.email, users.c.name, team_members.c.joined_at)
         .join(users, users.c.id == team_members.c.user_id)
         .where(team_members.c.organization_id == organization_id, team_members.c.team_id == team_id)
     )
-    place = tuple_(team_members.c.joined_at, team_members.c.user_id)
-    if after is not None:
-        query = query.where(place < tuple_(*after))
-    return [TeamMemberRow(*row) for row in await tx.execute(query.order_by(place.desc()).limit(limit))]
+    rows, total = await newest_first(tx, query, (team_members.c.joined_at, team_members.c.user_id), window)
+    return [TeamMemberRow(*row) for row in rows], total
 
 
 def _one(organization_id: str, team_id: str) -> tuple[Any, ...]:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, insert, select, text, tuple_, update
+from sqlalchemy import func, insert, select, text, update
 
 from infra.postgres.database import Tx, raw
+from infra.postgres.listing import Window, newest_first
 from infra.postgres.tables.webhooks import webhook_deliveries as deliveries
 from infra.postgres.tables.webhooks import webhook_endpoints as endpoints
 from infra.postgres.webhooks_fanout import CHANNEL
@@ -58,15 +59,11 @@ async def find_endpoint(tx: Tx, organization: str, endpoint_id: str, *, lock: bo
     return EndpointRow(*row) if row else None
 
 
-async def list_endpoints(
-    tx: Tx, organization: str, *, after: tuple[datetime, str] | None, limit: int, offset: int = 0
-) -> list[EndpointRow]:
-    """The organization's endpoints, the newest first; after the position, or without the first `offset`."""
+async def list_endpoints(tx: Tx, organization: str, window: Window) -> tuple[list[EndpointRow], int | None]:
+    """The organization's endpoints, the newest first, and how many there are."""
     query = select(*_COLUMNS).where(endpoints.c.organization_id == organization, endpoints.c.deleted_at.is_(None))
-    if after is not None:
-        query = query.where(tuple_(endpoints.c.created_at, endpoints.c.id) < after)
-    query = query.order_by(endpoints.c.created_at.desc(), endpoints.c.id.desc()).limit(limit).offset(offset)
-    return [EndpointRow(*row) for row in await tx.execute(query)]
+    rows, total = await newest_first(tx, query, (endpoints.c.created_at, endpoints.c.id), window)
+    return [EndpointRow(*row) for row in rows], total
 
 
 async def change_endpoint(

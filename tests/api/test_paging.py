@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from api.core.paging import Pagination, link_header
-from tests.api.conftest import Api
+from tests.api.conftest import Api, Person
+from tests.api.test_roles import fresh
 
 PATH = "/v1/webhooks/endpoints"
 
@@ -74,6 +75,50 @@ async def test_out_of_range_is_an_error_and_not_a_guess(api: Api, query: str, po
     answer = await api.get(f"{PATH}?{query}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
     assert answer.json()["error"]["details"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/members", "/v1/invitations", "/v1/teams", "/v1/teams/{team}/members", "/v1/keys", "/v1/organizations", PATH],
+)
+async def test_every_list_whose_total_is_cheap_has_numbered_pages(api: Api, path: str) -> None:
+    owner = await fresh(api, owner=True)
+    team = await _with_three_of_everything(api, owner)
+    path = path.format(team=team)
+    by_cursor = _ids(await api.get(path, params={"limit": 100}, headers=owner.headers))
+    total = len(by_cursor)
+    assert total >= (1 if path == "/v1/organizations" else 3)
+    walked: list[str] = []
+    for number in range(1, total + 1):
+        answer = await api.get(path, params={"page": number, "per_page": 1}, headers=owner.headers)
+        shown = answer.json()["pagination"]
+        assert (shown["page"], shown["total"], shown["total_pages"]) == (number, total, total)
+        walked += _ids(answer)
+    assert walked == by_cursor
+    behind = await api.get(path, params={"page": total + 1, "per_page": 1}, headers=owner.headers)
+    assert (behind.status_code, behind.json()["error"]["details"][0]["pointer"]) == (422, "/query/page")
+
+
+def _ids(answer: httpx.Response) -> list[str]:
+    return [row["id"] if "id" in row else row["user_id"] for row in answer.json()["data"]]
+
+
+async def _with_three_of_everything(api: Api, owner: Person) -> str:
+    """The organization's team, in which all three members are."""
+    await with_endpoints(api, 3)
+    people = [owner, await api.make_user(), await api.make_user()]
+    teams = [
+        (await api.post("/v1/teams", json={"name": name}, headers=owner.headers)).json()["data"]["id"]
+        for name in ("red", "green", "blue")
+    ]
+    for number, person in enumerate(people):
+        joined = await api.client.put(f"/v1/teams/{teams[0]}/members/{person.id}", headers=owner.headers)
+        assert joined.status_code == 204
+        wanted = {"email": f"guest-{number}@example.com", "role_id": "user"}
+        assert (await api.post("/v1/invitations", json=wanted, headers=owner.headers)).status_code == 201
+        key = {"name": f"key {number}", "scopes": ["webhooks:read"]}
+        assert (await api.post("/v1/keys", json=key, headers=owner.headers)).status_code == 201
+    return str(teams[0])
 
 
 def test_a_single_page_by_cursor_has_no_links() -> None:
