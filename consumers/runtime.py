@@ -18,11 +18,11 @@ from typing import Final, Generic
 import structlog
 from opentelemetry import trace
 
-from consumers.batch import Ahead, Batch, Decode, Handler, Parked, R, Read, Record, decoded, undecoded
+from consumers.batch import Ahead, Decode, Handler, R, Read, Record
+from consumers.effects import Effects
 from consumers.lag import Lag, reached, spans
-from consumers.parking import MAX_IN_A_ROW, Streak, dead_letter
-from contracts import topics as catalog_topics
-from contracts.errors import AihubError, BrokerUnavailable, Fate, Unavailable
+from consumers.parking import MAX_IN_A_ROW, Streak
+from contracts.errors import BrokerUnavailable, Unavailable
 from contracts.topics import Topic
 from infra.clock import Clock
 from infra.kafka.log import LogRecord
@@ -68,12 +68,10 @@ class ConsumerApp(Generic[R]):
         self.topics = tuple(topics)
         self.progress: Progress = progress_of(name) if beside is None else beside.progress
         self.number = 0 if beside is None else self.progress.enlist()
-        self._handler = handler
+        self._effects = Effects(name, handler, producer, clock, Streak(max_dead_letters))
         self._decode = decode
         self._ahead = ahead
-        self._producer = producer
         self._clock = clock
-        self._streak = Streak(max_dead_letters)
         self._pauses = 0
         self._stop = asyncio.Event()
         mine = kafka.member(self.number)
@@ -165,7 +163,7 @@ class ConsumerApp(Generic[R]):
         self._lag.took(batch)
         with self._span(records):
             try:
-                await self._effects(records, read, known)
+                await self._effects.take(records, read, known)
             except Unavailable as error:
                 await self._put_back(records, error)
                 return
@@ -175,48 +173,6 @@ class ConsumerApp(Generic[R]):
         metrics.CONSUMER_BATCH_SECONDS.labels(self.name).observe(time.monotonic() - began)
         accepted = [record.envelope.acceptedat for record in read[0] if isinstance(record, Record)]
         self.progress.records(len(records), max(accepted, default=None), self.number)
-
-    async def _effects(self, records: Sequence[LogRecord], read: Read[R], known: object) -> None:
-        """Handles what can be read and parks the rest; both are durable when it returns."""
-        good, unreadable = read
-        parked = unreadable + (await self._handled(Batch(good, known)) if good else [])
-        self._streak.note(records, parked)
-        if parked:
-            await self._park(parked)
-
-    async def _handled(self, batch: Batch[R]) -> list[Parked]:
-        """What the handler parked. Where it refuses a batch for what some record holds, finds that one by halving."""
-        try:
-            await self._handler(batch)
-        except AihubError as error:
-            if error.fate is not Fate.PARK:
-                raise
-            if len(batch.records) == 1:
-                return [Parked(batch.records[0], error)]
-            middle = len(batch.records) // 2
-            first = await self._handled(Batch(batch.records[:middle]))
-            return first + await self._handled(Batch(batch.records[middle:]))
-        return batch.parked
-
-    async def _park(self, parked: Sequence[Parked]) -> None:
-        now = self._clock.now()
-        letters = [
-            self._producer.send(
-                catalog_topics.DEAD_LETTERS, found.record.key, [found.record.value], dead_letter(self.name, found, now)
-            )
-            for found in parked
-        ]
-        await asyncio.gather(*letters)
-        for found in parked:
-            metrics.CONSUMER_DEAD_LETTERS.labels(self.name, found.error.code).inc()
-        first = parked[0]
-        _log.warning(
-            "consumer.parked",
-            consumer=self.name,
-            records=len(parked),
-            reason=first.error.code,
-            first=f"{first.record.topic.name}/{first.record.partition}/{first.record.offset}",
-        )
 
     async def _put_back(self, records: Sequence[LogRecord], error: Unavailable) -> None:
         """Waits with the partitions kept: reads on from the batch's first offsets after a pause."""
@@ -244,61 +200,3 @@ class ConsumerApp(Generic[R]):
                 for link in tracing.links([{"traceparent": t.decode(errors="replace")} for t in traced if t]):
                     span.add_link(link.context)
             yield
-
-
-def build_app(
-    name: str,
-    topics: Sequence[Topic],
-    handler: Handler[Record],
-    *,
-    kafka: KafkaOptions,
-    producer: Producer,
-    clock: Clock,
-    max_records: int = 1_000,
-    on_assign: OnAssign | None = None,
-    tuning: Tuning | None = None,
-    max_dead_letters: int = MAX_IN_A_ROW,
-    beside: ConsumerApp[Record] | None = None,
-) -> ConsumerApp[Record]:
-    """A consumer of decoded events; `name` is also its consumer group.
-
-    `on_assign` is for a sink that keeps its own offsets: given the (topic, partition) pairs that are now its own, it
-    answers where to go on in those that it knows; nothing is handed over before.
-    """
-    return ConsumerApp(
-        name,
-        topics,
-        handler,
-        decoded,
-        kafka=kafka,
-        producer=producer,
-        clock=clock,
-        on_assign=on_assign,
-        tuning=tuning or Tuning(max_records=max_records),
-        max_dead_letters=max_dead_letters,
-        beside=beside,
-    )
-
-
-def build_raw_app(
-    name: str,
-    topics: Sequence[Topic],
-    handler: Handler[LogRecord],
-    *,
-    kafka: KafkaOptions,
-    producer: Producer,
-    clock: Clock,
-    max_records: int = 1_000,
-    tuning: Tuning | None = None,
-) -> ConsumerApp[LogRecord]:
-    """A consumer of records as they are, readable or not."""
-    return ConsumerApp(
-        name,
-        topics,
-        handler,
-        undecoded,
-        kafka=kafka,
-        producer=producer,
-        clock=clock,
-        tuning=tuning or Tuning(max_records=max_records),
-    )

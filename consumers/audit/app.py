@@ -4,7 +4,8 @@ from typing import Final
 
 from consumers.audit.handlers import Append
 from consumers.batch import Record
-from consumers.runtime import ConsumerApp, build_app
+from consumers.build import build_app
+from consumers.runtime import ConsumerApp
 from contracts.topics import AUTH
 from infra.clock import Clock
 from infra.kafka.options import KafkaOptions

@@ -3,9 +3,9 @@
 from typing import Final
 
 from consumers.batch import Handler, Record
+from consumers.build import build_app
 from consumers.credits.handlers import CreditsHandler
 from consumers.crew import Crew
-from consumers.runtime import build_app
 from contracts.topics import CREDITS, USAGE
 from infra.clock import Clock
 from infra.kafka.options import KafkaOptions

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from consumers.build import build_raw_app
 from consumers.deadletters.handlers import Store
-from consumers.runtime import ConsumerApp, build_raw_app
+from consumers.runtime import ConsumerApp
 from contracts.topics import DEAD_LETTERS
 from infra.clock import Clock
 from infra.kafka.log import LogRecord

@@ -3,7 +3,8 @@
 from typing import Final
 
 from consumers.batch import Record
-from consumers.runtime import ConsumerApp, build_app
+from consumers.build import build_app
+from consumers.runtime import ConsumerApp
 from consumers.webhooks.handlers import FanOut
 from contracts.topics import AUTH, LEDGER, USAGE, WEBHOOKS
 from infra.clock import Clock

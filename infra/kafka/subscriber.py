@@ -9,36 +9,31 @@ processor while a sink writes (the next batch is read and made ready meanwhile).
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
-import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy, FastStream
 from faststream.kafka import KafkaBroker
-from faststream.kafka.message import KafkaMessage
 
-from contracts.errors import BrokerUnavailable, Unavailable
+from contracts.errors import BrokerUnavailable
 from contracts.topics import Topic
+from infra.kafka import undecoded
 from infra.kafka.commits import Commits
 from infra.kafka.consumer import PatientConsumer, Tuning
 from infra.kafka.log import LogRecord
 from infra.kafka.options import KafkaOptions
+from infra.kafka.placement import OnAssign, Placement, Places
 from infra.kafka.predecessor import dismiss_predecessor
 from infra.kafka.turn import Turn, Work
-
-Places = Mapping[tuple[str, int], int]
-"""An offset by (topic, partition)."""
+from infra.kafka.undecoded import UndecodedBroker
 
 OnBatch = Callable[[Sequence[LogRecord]], Awaitable[Work]]
 """Makes a batch ready, without any effect: it may never be its turn."""
-OnAssign = Callable[[set[tuple[str, int]]], Awaitable[Places]]
 
 _ANSWER_S: Final = 10.0
 _HAND_OVER_S: Final = 5.0
-
-_log = structlog.get_logger(__name__)
 
 __all__ = ["GroupMember", "OnAssign", "OnBatch", "Places", "Tuning", "Work"]
 
@@ -66,11 +61,8 @@ class GroupMember:
         self.tuning = tuning or Tuning()
         self._options = options
         self._on_batch = on_batch
-        self._on_assign = on_assign
         self._topics = {options.name(topic): topic for topic in topics}
-        self._placed = asyncio.Event()
-        self.assignments = 0
-        self._placing = asyncio.Lock()
+        self._placement = Placement(group, options.topics.prefix, on_assign, self.fail)
         self._turn = Turn(self.fail)
         self._commits = Commits(group)
         self._over = asyncio.Event()
@@ -78,6 +70,11 @@ class GroupMember:
         self.failed = asyncio.Event()
         self.error: BaseException | None = None
         self.app = FastStream(self._broker(), logger=None)
+
+    @property
+    def assignments(self) -> int:
+        """How often partitions were taken away."""
+        return self._placement.assignments
 
     @property
     def is_assigned(self) -> bool:
@@ -112,7 +109,7 @@ class GroupMember:
         False when the group has moved on or the broker does not answer: the effects stand, the records will come
         again and change nothing, or `settle` commits them later.
         """
-        return await self._commits.commit(self._running(), dict(self._named(places)))
+        return await self._commits.commit(self._running(), self._placement.named(places))
 
     async def settle(self) -> None:
         """Commits what the broker did not acknowledge before; to be called now and then."""
@@ -150,10 +147,8 @@ class GroupMember:
 
     async def place(self) -> None:
         """Asks the sink where to go on, once more, when it could not say at the assignment."""
-        consumer = self._consumer
-        if consumer is None or self._placed.is_set() or self._placing.locked() or not consumer.assignment():
-            return
-        await self._place(consumer.assignment())
+        if self._consumer is not None:
+            await self._placement.place_again(self._consumer)
 
     def check(self) -> None:
         """Fails the member when aiokafka has stopped reading for good: its polls would wait for ever then."""
@@ -172,12 +167,8 @@ class GroupMember:
             raise RuntimeError("the group member was not started")
         return self._consumer
 
-    def _named(self, places: Places) -> list[tuple[TopicPartition, int]]:
-        prefix = self._options.topics.prefix
-        return [(TopicPartition(prefix + topic, partition), offset) for (topic, partition), offset in places.items()]
-
     def _broker(self) -> KafkaBroker:
-        broker = _Broker(
+        broker = UndecodedBroker(
             self._options.bootstrap,
             builder=self._build_consumer,
             consumer_only=True,
@@ -194,15 +185,15 @@ class GroupMember:
             batch_timeout_ms=1,
             ack_policy=AckPolicy.MANUAL,
             listener=_Listener(self),
-            parser=_undecoded,
-            decoder=_raw,
+            parser=undecoded.parse,
+            decoder=undecoded.decode,
         )
         subscriber(self._consume)
         return broker
 
     def _build_consumer(self, **arguments: Any) -> PatientConsumer:
         mine = self._options.client_arguments() | self.tuning.consumer_arguments()
-        self._consumer = PatientConsumer(self.group, self._placed, self._over, self.fail, **arguments | mine)
+        self._consumer = PatientConsumer(self.group, self._placement.placed, self._over, self.fail, **arguments | mine)
         return self._consumer
 
     async def _consume(self, raw: Sequence[Any]) -> None:
@@ -229,57 +220,12 @@ class GroupMember:
 
     async def _revoked(self) -> None:
         """Partitions move: the batch at work gets a moment to commit, so that its next owner need not repeat it."""
-        self._placed.clear()
+        self._placement.lost()
         self._commits.forget()
-        self.assignments += 1
         self._running().handed.lost = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HAND_OVER_S):
                 await self._turn.at_rest.wait()
-
-    async def _place(self, assigned: Iterable[TopicPartition]) -> None:
-        """Seeks to the sink's own offsets; until that is done nothing is handed over.
-
-        One at a time: a second one that ended later would read again what the first has handed over.
-        """
-        async with self._placing:
-            await self._place_once(assigned)
-
-    async def _place_once(self, assigned: Iterable[TopicPartition]) -> None:
-        consumer, assignment = self._running(), self.assignments
-        if self._on_assign is not None:
-            mine = {(self._topics[place.topic].name, place.partition) for place in assigned}
-            try:
-                wanted = await self._on_assign(mine)
-            except Unavailable as error:
-                _log.warning("kafka.assign.waits", consumer=self.group, reason=error.message)
-                return
-            except Exception as error:  # noqa: BLE001 - aiokafka would swallow it
-                self.fail(error)
-                return
-            places = await self._not_behind_the_group(self._named(wanted))
-            if places is None or assignment != self.assignments:
-                return
-            consumer.put_back(places)
-        self._placed.set()
-
-    async def _not_behind_the_group(
-        self, wanted: Iterable[tuple[TopicPartition, int]]
-    ) -> list[tuple[TopicPartition, int]] | None:
-        """The sink's offsets, or the group's where those are lower; None when the broker does not answer.
-
-        A sink may have written a batch whose dead letters were not yet durable: only the commit says that they are.
-        """
-        consumer, found = self._running(), []
-        try:
-            async with asyncio.timeout(_ANSWER_S):
-                for place, offset in wanted:
-                    committed = await consumer.committed(place)
-                    found.append((place, min(offset, committed or 0)))
-        except (KafkaError, TimeoutError, OSError) as error:
-            _log.warning("kafka.assign.waits", consumer=self.group, reason=type(error).__name__)
-            return None
-        return found
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
@@ -290,26 +236,4 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
         await self._member._revoked()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        await self._member._place(assigned)
-
-
-class _Broker(KafkaBroker):
-    """FastStream's broker with consumers of ours."""
-
-    def __init__(self, url: str, *, builder: Callable[..., Any], **arguments: Any) -> None:
-        super().__init__(url, **arguments)
-        self._builder = builder
-
-    async def _connect(self) -> Callable[..., Any]:
-        await super()._connect()
-        self.config.broker_config.builder = self._builder
-        return self._builder
-
-
-async def _undecoded(message: Any) -> KafkaMessage:
-    """The batch as FastStream wants it, but with no header or body looked at."""
-    return KafkaMessage(raw_message=message, body=b"", consumer=None)  # type: ignore[arg-type]
-
-
-async def _raw(message: KafkaMessage) -> Any:
-    return message.raw_message
+        await self._member._placement.place(self._member._running(), assigned)

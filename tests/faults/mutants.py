@@ -26,13 +26,13 @@ def _offset_before_effect() -> None:
     from consumers.lag import reached, spans
 
     def make(original: Any) -> Any:
-        async def effects(self: Any, records: Any, *rest: Any) -> Any:
+        async def work(self: Any, records: Any, *rest: Any) -> Any:
             await self._member.commit(reached(spans(records)))
             return await original(self, records, *rest)
 
-        return effects
+        return work
 
-    replace("consumers.runtime:ConsumerApp._effects", make)
+    replace("consumers.runtime:ConsumerApp._work", make)
 
 
 def _effect_without_inbox() -> None:
@@ -107,7 +107,7 @@ def _swallowed_handler_error() -> None:
 
         return handled
 
-    replace("consumers.runtime:ConsumerApp._handled", make)
+    replace("consumers.effects:Effects._handled", make)
 
 
 def _outage_parks() -> None:
@@ -197,7 +197,7 @@ def _parks_without_ack() -> None:
 
         return park
 
-    replace("consumers.runtime:ConsumerApp._park", make)
+    replace("consumers.effects:Effects._park", make)
 
 
 def _progress_before_facts() -> None:

@@ -34,8 +34,8 @@ POINTS: Final[dict[str, Point]] = {
     "credits_before_offset": Point("credits", _COMMIT, "before", "database committed, offset not"),
     "credits_after_offset": Point("credits", _COMMIT, "after", "offset committed, nothing else done"),
     "credits_before_outbox": Point("credits", "infra.postgres.outbox:add_many", "before", "booked, nothing stated"),
-    "credits_before_letter": Point("credits", "consumers.runtime:dead_letter", "before", "refused, not parked"),
-    "credits_parked": Point("credits", "consumers.runtime:ConsumerApp._park", "after", "parked, not committed"),
+    "credits_before_letter": Point("credits", "consumers.effects:dead_letter", "before", "refused, not parked"),
+    "credits_parked": Point("credits", "consumers.effects:Effects._park", "after", "parked, not committed"),
     "analytics_before_identities": Point(
         "analytics", "infra.clickhouse.facts:insert_identities", "before", "looked up, nothing written"
     ),

@@ -5,9 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from consumers.batch import Batch
+from consumers.batch import Batch, decoded
 from consumers.credits.handlers import CreditsHandler
-from consumers.runtime import decoded
 from contracts import catalog
 from contracts.catalog import state
 from contracts.events.usage import UsageRecordedV1

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.batch import Batch, Parked, Record
+from consumers.build import build_app
 from consumers.deadletters.app import GROUP, build
 from consumers.deadletters.handlers import UNKNOWN, Store, dead_letter_of
 from consumers.parking import Streak, dead_letter, explained
-from consumers.runtime import build_app
 from contracts.errors import (
     BadRecord,
     BrokerUnavailable,

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from consumers.batch import Batch, Handler, Record
-from consumers.runtime import ConsumerApp, build_app
+from consumers.build import build_app
+from consumers.runtime import ConsumerApp
 from contracts.topics import USAGE
 from infra.kafka.log import LogReader
 from infra.kafka.options import KafkaOptions

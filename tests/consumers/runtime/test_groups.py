@@ -245,7 +245,7 @@ async def test_a_batch_whose_partitions_were_lost_is_no_bug(build: Build, produc
             await eventually(lambda: app._member.assignments >= 2, within_s=20)
         await handled(batch)
 
-    app._handler = blocking
+    app._effects.handler = blocking
     async with running(app):
         await eventually(lambda: len(set(handled.ids)) == 300, within_s=20)
         await eventually(lambda: app.progress.total_lag == 0 and app.progress.healthy)
