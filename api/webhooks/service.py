@@ -44,10 +44,12 @@ async def create_endpoint(deps: Deps, who: Principal, wanted: EndpointIn) -> End
     """The new endpoint and its secret. Raises: Invalid with pointers, Conflict when there are too many."""
     _check(deps, wanted.url, wanted.event_types, wanted.headers)
     now, secret = deps.clock.now(), new_webhook_secret()
-    same = wanted.model_dump(include={"url", "description", "event_types", "enabled", "headers"})
+    same = wanted.model_dump(include={"url", "description", "event_types", "enabled"})
+    endpoint_id = new_id("we")
     row = EndpointRow(
-        id=new_id("we"),
+        id=endpoint_id,
         organization_id=who.organization_id,
+        headers=_sealed(deps, endpoint_id, wanted.headers),
         **same,
         created_at=now,
         updated_at=now,
@@ -90,6 +92,8 @@ async def change_endpoint(
     _no_nulls(changes)
     _check(deps, changes.get("url"), changes.get("event_types", []), changes.get("headers", {}))
     now = deps.clock.now()
+    if "headers" in changes:
+        changes["headers"] = _sealed(deps, endpoint_id, changes["headers"])
     if changes.get("enabled") is True:
         changes |= dict.fromkeys(("disabled_at", "disabled_reason", "failing_since", "breaker_until"))
         changes |= {"failures": 0, "breaker_trips": 0}
@@ -199,6 +203,13 @@ def event_types() -> list[EventTypeOut]:
         )
         for known in webhooks.EVENT_TYPES
     ]
+
+
+def _sealed(deps: Deps, endpoint_id: str, headers: dict[str, str]) -> dict[str, str]:
+    """Often they carry a subscriber's password or token."""
+    return {
+        name: deps.sealer.seal_text(value, store.header_purpose(endpoint_id, name)) for name, value in headers.items()
+    }
 
 
 def _check(deps: Deps, url: str | None, event_types: list[str], headers: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from contracts.errors import ConfigError
 from contracts.rules.deliveries import Outcome, next_attempt, outcome_of, retry_after_s
 from infra.crypto import SEALED, Sealer
 from infra.http.sender import Reply
-from infra.postgres.webhooks_endpoints import secret_purpose
+from infra.postgres.webhooks_endpoints import header_purpose, secret_purpose
 from infra.postgres.webhooks_queue import Leased, Target
 from infra.postgres.webhooks_results import Result
 
@@ -30,13 +30,19 @@ def message_name(message_id: UUID) -> str:
 
 
 def opened(target: Target, sealer: Sealer | None) -> Target:
-    """The target with its secrets in clear. Raises: ConfigError when they were sealed under a secret that is lost."""
+    """The target with secrets and headers in clear. Raises: ConfigError when they were sealed under a lost secret."""
     if sealer is None:
-        if any(secret.startswith(SEALED) for secret in target.secrets):
+        if any(text.startswith(SEALED) for text in (*target.secrets, *target.headers.values())):
             raise ConfigError("The endpoints' secrets are sealed: give the dispatcher the hub's secret.")
         return target
     purpose = secret_purpose(target.id)
-    return replace(target, secrets=tuple(sealer.open_text(secret, purpose) for secret in target.secrets))
+    return replace(
+        target,
+        secrets=tuple(sealer.open_text(secret, purpose) for secret in target.secrets),
+        headers={
+            name: sealer.open_text(value, header_purpose(target.id, name)) for name, value in target.headers.items()
+        },
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,7 @@ from infra.postgres.webhooks_fanout import CHANNEL
 
 
 class EndpointRow(NamedTuple):
-    """One endpoint as stored; its secrets stay in the database."""
+    """One endpoint as stored, the values of its headers sealed; its secrets stay in the database."""
 
     id: str
     organization_id: str
@@ -38,6 +38,11 @@ _COLUMNS = [endpoints.c[name] for name in EndpointRow._fields]
 def secret_purpose(endpoint_id: str) -> str:
     """What an endpoint's secrets are sealed for: in another endpoint's row they do not open."""
     return f"webhook_endpoints/{endpoint_id}"
+
+
+def header_purpose(endpoint_id: str, name: str) -> str:
+    """The same for the value of one of its headers."""
+    return f"webhook_endpoints/{endpoint_id}/headers/{name}"
 
 
 async def save_endpoint(tx: Tx, row: EndpointRow, secret: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from api.deps import Deps
 from contracts.rules import webhooks as rules
 from infra.ids import new_id
-from infra.postgres.webhooks_endpoints import secret_purpose
+from infra.postgres.webhooks_endpoints import find_endpoint, header_purpose, secret_purpose
 from tests.api.conftest import Api, an_api
 from tests.consumers.webhooks.world import dispatching, rows
 from tests.support.clock import FakeClock
@@ -53,6 +53,23 @@ async def test_an_endpoint_is_made_and_its_secret_is_shown_once(api: Api) -> Non
     assert "secret" not in one
     assert one["headers"] == {"Authorization": "********"}
     assert {name: one[name] for name in WANTED} == WANTED
+
+
+async def test_the_values_of_headers_are_sealed_at_rest_made_or_changed(api: Api) -> None:
+    made = await _made(api, headers={"Authorization": "Bearer s3cret"})
+    assert await _stored_header(api, made["id"], "Authorization") == "Bearer s3cret"
+    change = {"headers": {"X-Token": "t0ken"}}
+    assert (await api.client.patch(f"{ENDPOINTS}/{made['id']}", json=change)).status_code == 200
+    assert await _stored_header(api, made["id"], "X-Token") == "t0ken"
+
+
+async def _stored_header(api: Api, endpoint_id: str, name: str) -> str:
+    async with api.deps.database.transaction() as tx:
+        row = await find_endpoint(tx, api.organization, endpoint_id)
+    assert row is not None
+    assert list(row.headers) == [name]
+    assert row.headers[name].startswith("sealed:")
+    return api.deps.sealer.open_text(row.headers[name], header_purpose(endpoint_id, name))
 
 
 async def test_the_same_request_with_the_same_idempotency_key_makes_one_endpoint(api: Api) -> None:

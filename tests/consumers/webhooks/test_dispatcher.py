@@ -70,11 +70,14 @@ async def test_secrets_that_are_sealed_at_rest_sign_and_open_in_their_own_row_on
     clock, secret, sealer = SystemClock(), new_webhook_secret(), Sealer(b"s" * 32)
     endpoint = await make_endpoint(database, far_end.url, secret=secret, clock=clock)
     sealed = sealer.seal_text(secret, store.secret_purpose(endpoint))
+    headers = {"X-Token": sealer.seal_text("t0ken", store.header_purpose(endpoint, "X-Token"))}
     async with database.transaction() as tx:
         assert await store.rotate_secret(tx, ORGANIZATION, endpoint, sealed, clock.now(), clock.now())
+        assert await store.change_endpoint(tx, ORGANIZATION, endpoint, {"headers": headers}, clock.now())
     await _tell(database, clock, "e1")
     async with dispatching(database, clock, sealer=sealer):
         await eventually(lambda: far_end.received)
+    assert far_end.received[0].headers["x-token"] == "t0ken"
     Webhook(secret).verify(far_end.received[0].body, far_end.received[0].headers)
     with pytest.raises(ConfigError):
         sealer.open_text(sealed, store.secret_purpose("we_other"))
