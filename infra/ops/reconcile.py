@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from contracts import catalog, topics
 from contracts.errors import BadRecord
@@ -44,6 +44,15 @@ CHECKS: Final = (
 Found = list[tuple[Difference, LogRecord | None]]
 
 
+class Suspect(NamedTuple):
+    """A stretch in which something differed; it is read again from the log: of these there may be many at a time."""
+
+    topic: Topic
+    partition: int
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class ReconcileDeps:
     """What reconcile reads, and (to repair) writes."""
@@ -63,11 +72,10 @@ async def reconcile(deps: ReconcileDeps, *, since_marks: bool = False, repair: b
     Raises: Unavailable.
     """
     result = Reconciliation()
-    suspects = [
-        stretch
-        async for stretch in _stretches(deps, since_marks, result)
-        if await examine(deps.database, deps.clickhouse, stretch, result)
-    ]
+    suspects: list[Suspect] = []
+    async for topic, stretch in _stretches(deps, since_marks, result):
+        if await examine(deps.database, deps.clickhouse, stretch, result):
+            suspects.append(Suspect(topic, stretch.partition, stretch.start, stretch.end))
     found = await _settle(deps, suspects)
     laws = await broken_laws(deps.database, deps.clock.now() if since_marks else None)
     result.differences = [difference for difference, _record in found] + laws
@@ -77,7 +85,9 @@ async def reconcile(deps: ReconcileDeps, *, since_marks: bool = False, repair: b
     return result
 
 
-async def _stretches(deps: ReconcileDeps, since_marks: bool, result: Reconciliation) -> AsyncIterator[Stretch]:
+async def _stretches(
+    deps: ReconcileDeps, since_marks: bool, result: Reconciliation
+) -> AsyncIterator[tuple[Topic, Stretch]]:
     async with deps.database.transaction() as tx:
         marks = await ledger.marks(tx) if since_marks else {}
     for topic, groups in GROUPS.items():
@@ -88,7 +98,7 @@ async def _stretches(deps: ReconcileDeps, since_marks: bool, result: Reconciliat
             result.pending += max(0, end - max(done, first[partition]))
             start = max(first[partition], marks.get((topic.name, partition), 0))
             async for stretch in _read(deps, topic, partition, start, done):
-                yield stretch
+                yield topic, stretch
             result.marks[topic.name, partition] = done
 
 
@@ -104,19 +114,22 @@ async def _read(deps: ReconcileDeps, topic: Topic, partition: int, start: int, e
         yield read(chunk, start, end)
 
 
-async def _settle(deps: ReconcileDeps, suspects: list[Stretch]) -> Found:
+async def _settle(deps: ReconcileDeps, suspects: list[Suspect]) -> Found:
     """Looks again at the stretches in which something differed, until nothing does or the time is over."""
     deadline = asyncio.get_running_loop().time() + SETTLE_S
+    while True:
+        looked = [(suspect, await _look_again(deps, suspect)) for suspect in suspects]
+        suspects = [suspect for suspect, items in looked if items]
+        if not suspects or asyncio.get_running_loop().time() > deadline:
+            return [item for _, items in looked for item in items]
+        await asyncio.sleep(0.5)
+
+
+async def _look_again(deps: ReconcileDeps, suspect: Suspect) -> Found:
     found: Found = []
-    while suspects:
-        looked = [await examine(deps.database, deps.clickhouse, stretch, Reconciliation()) for stretch in suspects]
-        found = [item for items in looked for item in items]
-        suspects = [stretch for stretch, items in zip(suspects, looked, strict=True) if items]
-        if asyncio.get_running_loop().time() > deadline:
-            break
-        if suspects:
-            await asyncio.sleep(0.5)
-    return found if suspects else []
+    async for stretch in _read(deps, *suspect):
+        found += await examine(deps.database, deps.clickhouse, stretch, Reconciliation())
+    return found
 
 
 async def _repair(deps: ReconcileDeps, found: Found) -> int:
