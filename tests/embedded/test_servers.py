@@ -64,7 +64,7 @@ async def test_postgres_is_set_up_as_the_design_says(servers: Engines) -> None:
     connection = await asyncpg.connect(servers.postgres_dsn)
     wanted = {
         "max_connections": "200",
-        "shared_buffers": "256MB",
+        "shared_buffers": "128MB",
         "fsync": "on",
         "server_encoding": "UTF8",
         "TimeZone": "UTC",
