@@ -7,7 +7,8 @@ The steps, and why a stop between any two of them is harmless (partition = one p
    record that came first (same place, same time): then its facts may be missing. Anything else is a duplicate.
 3. Identities are written before facts. Stopped here: the records come again, are found to be the first, go on.
 4. Facts are written. Stopped here: they come again with the same sorting key and offset, and FINAL shows one.
-5. Progress is written, from which the next owner of the partition goes on; then Kafka's offset, which only shows lag.
+5. Progress is written, then Kafka's offset; the next owner of the partition goes on at the lower of the two (below the
+   second the dead letters are durable, too).
 
 Two owners at once (a rebalance that one of them has not noticed) decide alike: whoever judges a record has judged all
 records of its partition from some saved progress on, and the identities below that progress were written before it.

@@ -200,17 +200,20 @@ def _parks_without_ack() -> None:
     replace("consumers.effects:Effects._park", make)
 
 
-def _progress_before_facts() -> None:
-    from infra.clickhouse import facts
+def _facts_not_awaited() -> None:
+    tasks = set()
 
     def make(original: Any) -> Any:
-        async def write(self: Any, batch: Any) -> Any:
-            await facts.save_progress(self._clickhouse, self._reader.read(batch.records).reached)
-            return await original(self, batch)
+        async def insert_usage(*args: Any) -> None:
+            async def later() -> None:
+                await asyncio.sleep(3)
+                await original(*args)
 
-        return write
+            tasks.add(asyncio.create_task(later()))
 
-    replace("consumers.analytics.handlers:Sink.write", make)
+        return insert_usage
+
+    replace("infra.clickhouse.facts:insert_usage", make)
 
 
 def _counts_at_insert() -> None:
@@ -314,8 +317,8 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "credits", "commits without waiting until dead letters are acknowledged", _parks_without_ack,
         Plan("credits", "credits_before_letter", 6, conflicts=0.6), "dead letter of",
     ),
-    "progress_before_facts": Mutant(
-        "analytics", "notes its progress, then writes", _progress_before_facts,
+    "facts_not_awaited": Mutant(
+        "analytics", "goes on before ClickHouse has the facts", _facts_not_awaited,
         Plan("analytics", "analytics_before_facts", 3), "analytics lacks",
     ),
     "counts_at_insert": Mutant(
