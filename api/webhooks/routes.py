@@ -11,7 +11,7 @@ from api.core.etags import PreconditionIn
 from api.core.idempotency import once
 from api.core.paging import NumberedPageIn, PageIn, Pagination
 from api.core.resource import DepsIn, Resource, Who
-from api.webhooks import service
+from api.webhooks import deliveries, service
 from api.webhooks.schemas import (
     DeliveryOut,
     DeliveryWithAttempts,
@@ -108,7 +108,7 @@ async def send_test(request: Request, who: Who, deps: DepsIn, endpoint_id: str, 
     """Send an example of an event type to the endpoint."""
 
     async def act() -> Response:
-        return reply(request, await service.send_test(deps, who, endpoint_id, wanted.event_type), status=202)
+        return reply(request, await deliveries.send_test(deps, who, endpoint_id, wanted.event_type), status=202)
 
     return await once(request, who, act)
 
@@ -116,7 +116,7 @@ async def send_test(request: Request, who: Who, deps: DepsIn, endpoint_id: str, 
 @routes.get("/event-types", needs="webhooks:read", answers=Listing[EventTypeOut])
 async def event_types(request: Request, who: Who, deps: DepsIn) -> Response:
     """Every event type with the JSON Schema of its data and an example."""
-    found = service.event_types()
+    found = deliveries.event_types()
     return reply(request, found, pagination=Pagination(limit=len(found), has_more=False, next_cursor=None))
 
 
@@ -131,14 +131,14 @@ async def list_deliveries(
     event_id: OfEvent = None,
 ) -> Response:
     """The organization's deliveries, the newest first."""
-    rows, pagination = await service.list_deliveries(deps, who, Filters(endpoint_id, state, event_id), page)
+    rows, pagination = await deliveries.list_deliveries(deps, who, Filters(endpoint_id, state, event_id), page)
     return reply(request, rows, pagination=pagination)
 
 
 @routes.get("/deliveries/{delivery_id}", needs="webhooks:read", answers=Answer[DeliveryWithAttempts], errors=(404,))
 async def read_delivery(request: Request, who: Who, deps: DepsIn, delivery_id: str) -> Response:
     """One delivery and every attempt to make it."""
-    return reply(request, await service.read_delivery(deps, who, delivery_id))
+    return reply(request, await deliveries.read_delivery(deps, who, delivery_id))
 
 
 @routes.post(
@@ -153,6 +153,6 @@ async def retry_delivery(request: Request, who: Who, deps: DepsIn, delivery_id: 
     """Send a delivery again now, with the same webhook-id; it is one more attempt."""
 
     async def act() -> Response:
-        return reply(request, await service.retry_delivery(deps, who, delivery_id), status=202)
+        return reply(request, await deliveries.retry_delivery(deps, who, delivery_id), status=202)
 
     return await once(request, who, act)

@@ -13,7 +13,8 @@ from aiokafka import AIOKafkaProducer
 from benchmarks.events import records, usage
 from benchmarks.processes import answer_questions
 from infra.app.loop import run
-from infra.kafka.producer import BATCH_BYTES, COMPRESSION
+from infra.kafka.producer import COMPRESSION
+from infra.kafka.producer_connection import BATCH_BYTES
 from producers.publisher import record_headers
 
 ORGANIZATION = "org_bench"

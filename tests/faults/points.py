@@ -57,7 +57,7 @@ POINTS: Final[dict[str, Point]] = {
         "webhooks", _COMMIT, "before", "messages committed, offset not", "consumers.webhooks.handlers:insert_messages"
     ),
     "deliveries_leased": Point(
-        "deliveries", "consumers.webhooks.dispatcher:Dispatcher._accept", "before", "leased, nothing sent"
+        "deliveries", "consumers.webhooks.leasing:Leasing._accept", "before", "leased, nothing sent"
     ),
     "deliveries_before_send": Point("deliveries", "infra.http.sender:Sender.post", "before", "signed, not sent"),
     "deliveries_after_send": Point("deliveries", "infra.http.sender:Sender.post", "after", "answered, no result"),

@@ -126,7 +126,7 @@ async def test_sends_that_wait_for_a_restarting_broker_succeed(engines: Engines,
 
 async def test_a_lost_sequence_is_mended_by_a_new_inner_producer(producer: Producer, kafka: KafkaOptions) -> None:
     placed = await producer.send(USAGE, "org_1", [b"one"])
-    inner = producer._inner
+    inner = producer._connection.producer
     assert inner is not None
     for partition in list(inner._txn_manager._sequence_numbers):
         inner._txn_manager._sequence_numbers[partition] += 7
@@ -137,10 +137,10 @@ async def test_a_lost_sequence_is_mended_by_a_new_inner_producer(producer: Produ
 
 
 async def test_a_dead_sender_is_replaced(producer: Producer) -> None:
-    inner = producer._inner
+    inner = producer._connection.producer
     assert inner is not None
     inner._sender.sender_task.cancel()
-    await eventually(lambda: producer._inner not in (None, inner), within_s=10)
+    await eventually(lambda: producer._connection.producer not in (None, inner), within_s=10)
     assert (await producer.send(USAGE, "org_1", [b"x"])).count == 1
 
 
