@@ -18,8 +18,12 @@ class Span(NamedTuple):
     last: LogRecord
 
 
-def spans(records: Sequence[LogRecord]) -> dict[Place, Span]:
-    """Where a batch begins and ends, by partition; each partition's records are in order."""
+Extent = Mapping[Place, Span]
+"""Where a batch begins and ends, by partition."""
+
+
+def spans(records: Sequence[LogRecord]) -> Extent:
+    """The batch's extent; each partition's records are in order."""
     firsts: dict[Place, LogRecord] = {}
     lasts: dict[Place, LogRecord] = {}
     for record in records:
@@ -29,7 +33,7 @@ def spans(records: Sequence[LogRecord]) -> dict[Place, Span]:
     return {place: Span(first, lasts[place]) for place, first in firsts.items()}
 
 
-def reached(batch: Mapping[Place, Span]) -> dict[Place, int]:
+def reached(batch: Extent) -> dict[Place, int]:
     """What to commit for the batch: per partition, the offset behind its last record."""
     return {place: last.offset + 1 for place, (_, last) in batch.items()}
 
@@ -45,7 +49,7 @@ class Lag:
         self._reached: dict[Place, int] = {}
         self._oldest_ms: dict[Place, int] = {}
 
-    def read(self, batch: Mapping[Place, Span]) -> None:
+    def read(self, batch: Extent) -> None:
         """A batch waits for its turn: in partitions of which nothing was processed yet, processing begins with it."""
         self._forget_others()
         for place, (first, _) in batch.items():
@@ -53,14 +57,14 @@ class Lag:
                 self._reached[place] = first.offset
                 self._oldest_ms[place] = first.timestamp_ms
 
-    def took(self, batch: Mapping[Place, Span]) -> None:
+    def took(self, batch: Extent) -> None:
         """It is a batch's turn: its first records are the oldest unprocessed ones."""
         self._forget_others()
         for place, (first, _) in batch.items():
             self._reached[place] = first.offset
             self._oldest_ms[place] = first.timestamp_ms
 
-    def done(self, batch: Mapping[Place, Span]) -> None:
+    def done(self, batch: Extent) -> None:
         """The batch took effect: what is unprocessed now is younger than its last records."""
         for place, (_, last) in batch.items():
             self._reached[place] = last.offset + 1

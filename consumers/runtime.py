@@ -20,7 +20,7 @@ from opentelemetry import trace
 
 from consumers.batch import Ahead, Decode, Handler, R, Read, Record
 from consumers.effects import Effects
-from consumers.lag import Lag, reached, spans
+from consumers.lag import Extent, Lag, reached, spans
 from consumers.parking import MAX_IN_A_ROW, Streak
 from contracts.errors import BrokerUnavailable, Unavailable
 from contracts.topics import Topic
@@ -147,7 +147,8 @@ class ConsumerApp(Generic[R]):
 
     async def _on_batch(self, records: Sequence[LogRecord]) -> Work:
         """Reads what the records say, in portions, while the batch before them is at work; their turn comes later."""
-        self._lag.read(spans(records))
+        extent = spans(records)
+        self._lag.read(extent)
         read: Read[R] = [], []
         for start in range(0, len(records), PORTION):
             if start:
@@ -155,20 +156,20 @@ class ConsumerApp(Generic[R]):
             for all_, some in zip(read, self._decode(records[start : start + PORTION]), strict=True):
                 all_ += some  # type: ignore[operator]
         known = await self._ahead(records) if self._ahead else None
-        return partial(self._work, records, read, known)
+        return partial(self._work, records, extent, read, known)
 
-    async def _work(self, records: Sequence[LogRecord], read: Read[R], known: object) -> None:
+    async def _work(self, records: Sequence[LogRecord], extent: Extent, read: Read[R], known: object) -> None:
         """The steps of one batch, the commit last. What it raises stops the consumer."""
-        began, batch = time.monotonic(), spans(records)
-        self._lag.took(batch)
+        began = time.monotonic()
+        self._lag.took(extent)
         with self._span(records):
             try:
                 await self._effects.take(records, read, known)
             except Unavailable as error:
                 await self._put_back(records, error)
                 return
-            self._lag.done(batch)
-            await self._member.commit(reached(batch))
+            self._lag.done(extent)
+            await self._member.commit(reached(extent))
         self._pauses = 0
         metrics.CONSUMER_BATCH_SECONDS.labels(self.name).observe(time.monotonic() - began)
         accepted = [record.envelope.acceptedat for record in read[0] if isinstance(record, Record)]

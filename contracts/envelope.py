@@ -59,7 +59,10 @@ def body_hash(event_type: str, subject: str | None, data: dict[str, Any]) -> byt
 
     Covers type, subject and data with keys in order; not the time, nor anything that the server adds.
     """
-    text = json_text.dump([event_type, subject, _in_order(data)])
+    if _PLAIN.issuperset(map(type, data.values())):
+        text = json_text.dump_plain([event_type, subject, data])
+    else:
+        text = json_text.dump([event_type, subject, _in_order(data)])
     return hashlib.blake2b(text, digest_size=16).digest()
 
 

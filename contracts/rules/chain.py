@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
+
+from contracts.types import iso8601
 
 
 class Posting(NamedTuple):
@@ -57,16 +58,10 @@ def canonical(row: ChainRow) -> bytes:
     lines = ",".join([f"{account:s}:{grant.hex if grant else ''}:{amount}" for account, grant, amount in postings])
     # One f-string: half the time of joining a tuple, and this is done for every booking.
     return (
-        f"{id_.hex}\0{seq}\0{kind:s}\0{amount}\0{source or ''}\0{event_id or ''}\0{used_at.isoformat()}\0"
-        f"{accepted_at.isoformat()}\0{_iso(booked_at)}\0{'' if version is None else version}\0{detail}\0"
+        f"{id_.hex}\0{seq}\0{kind:s}\0{amount}\0{source or ''}\0{event_id or ''}\0{iso8601(used_at)}\0"
+        f"{iso8601(accepted_at)}\0{iso8601(booked_at)}\0{'' if version is None else version}\0{detail}\0"
         f"{available}\0{debt}\0{reverses.hex if reverses else ''}\0{lines}"
     ).encode()
-
-
-@lru_cache(maxsize=64)
-def _iso(instant: datetime) -> str:
-    """The instant of booking as text: one for a whole batch."""
-    return instant.isoformat()
 
 
 def broken_link(before: bytes, seq: int, rows: Iterable[tuple[ChainRow, bytes]]) -> int | None:

@@ -66,3 +66,13 @@ def test_what_is_not_plain_is_refused_at_its_place(raw: bytes, code: str, pointe
 def test_colons_and_quotes_in_strings_are_no_keys() -> None:
     value = {"a:": '":"', 'b"': '{"c": 1}', "d\\": ":"}
     assert json_text.parse(json.dumps(value).encode()) == value
+
+
+TEXT = st.characters(exclude_categories=("Cs",))
+PLAIN = st.dictionaries(st.text(TEXT), st.text(TEXT) | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.none())
+
+
+@given(PLAIN)
+def test_what_is_plain_is_written_fast_as_it_is_written_slowly(data: dict[str, object]) -> None:
+    in_order = {key: data[key] for key in sorted(data)}
+    assert json_text.dump_plain(["type", None, data]) == json_text.dump(["type", None, in_order])
