@@ -1,4 +1,4 @@
-"""Deliveries are read, sent again by making them due, and made for a test."""
+"""What can be delivered, and deliveries: read, sent again by making them due, made for a test."""
 
 import json
 from datetime import UTC, datetime

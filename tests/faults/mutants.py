@@ -206,7 +206,7 @@ def _facts_not_awaited() -> None:
     def make(original: Any) -> Any:
         async def insert_usage(*args: Any) -> None:
             async def later() -> None:
-                await asyncio.sleep(3)
+                await asyncio.sleep(3)  # the bug: longer than the role takes from here to its kill
                 await original(*args)
 
             tasks.add(asyncio.create_task(later()))
