@@ -40,7 +40,7 @@ class Precondition:
             raise PreconditionFailed(message, problems=(problem,))
 
 
-def precondition_of(request: Request) -> Precondition:
+async def precondition_of(request: Request) -> Precondition:
     """The request's precondition. Raises: Malformed for an If-Match that is not `*` or a list of tags."""
     return Precondition(_tags(request, "if-match"))
 

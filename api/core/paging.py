@@ -79,7 +79,7 @@ class Page:
         return {"page": number, "total": total, "total_pages": pages}
 
 
-def page_of(
+async def page_of(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows on a page")] = DEFAULT_LIMIT,
     cursor: Annotated[
@@ -96,7 +96,7 @@ def page_of(
 PageIn = Annotated[Page, Depends(page_of)]
 
 
-def numbered_page_of(
+async def numbered_page_of(
     cursored: PageIn,
     page: Annotated[int | None, Query(ge=1, le=1_000_000, description="Number of the page, with totals")] = None,
     per_page: Annotated[int | None, Query(ge=1, le=MAX_LIMIT, description="Rows on a numbered page")] = None,

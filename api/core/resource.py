@@ -34,12 +34,12 @@ PERMISSION_FIELD: Final = "x-permission"
 """Where a route's permission stands, in the route and in the OpenAPI document."""
 
 
-def _deps(request: Request) -> Deps:
+async def _deps(request: Request) -> Deps:
     deps: Deps = request.app.state.deps
     return deps
 
 
-def _who(request: Request) -> Principal:
+async def _who(request: Request) -> Principal:
     principal: Principal = context_of(request).found["principal"]
     return principal
 

@@ -43,7 +43,7 @@ class Visit:
         return hash_secret(secret, self.deps.key_pepper, purpose)
 
 
-def visit_of(request: Request) -> Visit:
+async def visit_of(request: Request) -> Visit:
     """This request."""
     state = request.app.state
     return Visit(state.deps, state.tokens, state.passwords, context_of(request), state.deps.clock.now())
