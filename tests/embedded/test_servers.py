@@ -24,6 +24,13 @@ async def test_they_report_their_versions(servers: Engines) -> None:
     assert servers.versions["postgres"].startswith("18.")
 
 
+async def test_kafka_has_started_once_it_has_written_its_version(servers: Engines) -> None:
+    written = servers.kafka.log.stat().st_size
+    assert await servers.kafka._ready(since=0)
+    assert not await servers.kafka._ready(since=written)  # it answers, with nothing written since
+    assert await servers.kafka._ready(since=0)
+
+
 async def test_kafka_keeps_records_and_offsets_through_kill_9(servers: Engines) -> None:
     values = [str(number).encode() for number in range(50)]
     await make_topic(servers.kafka_bootstrap, "kept")
