@@ -29,5 +29,5 @@ async def page(visit: Visit, clients: service.Clients, begun: Begun, sent: Reque
     except (InputError, Unavailable) as error:
         return pages.problem_page(BASE, error.message, error.status)
     if isinstance(done, SecondStep):
-        return pages.second_step_page(BASE, done.second_factor.challenge, session)
+        return pages.second_step_page(BASE, done.second_factor, session)
     return pages.code_page(BASE, done)

@@ -5,6 +5,8 @@ from typing import Final
 
 from starlette.responses import Response
 
+from api.core.login_schemas import SecondFactor
+
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'"
@@ -26,15 +28,22 @@ _CODE: Final = """
 """
 _SECOND_STEP: Final = """
 <section id="second" data-challenge="{challenge}" data-session="{session}" data-base="{base}">
+{ways}
+<p id="wrong" role="alert" hidden>
+<span lang="en">That was not accepted. Try again.</span> · <span lang="th">ไม่ผ่านการยืนยัน โปรดลองอีกครั้ง</span></p>
+</section>
+<section id="done" hidden>{done}</section>
+"""
+_PASSKEY: Final = """
+<button id="passkey" type="button"><span lang="en">Use a passkey</span> · <span lang="th">ใช้พาสคีย์</span></button>
+"""
+_TYPED: Final = """
 <p lang="en">Enter the code of your authenticator app, or a recovery code.</p>
 <p lang="th">กรอกรหัสจากแอปยืนยันตัวตน หรือรหัสกู้คืน</p>
 <input id="factor" autocomplete="one-time-code" inputmode="text" maxlength="32" aria-label="Code · รหัส">
 <button id="prove" type="button"><span lang="en">Continue</span> · <span lang="th">ดำเนินการต่อ</span></button>
-<p id="wrong" role="alert" hidden>
-<span lang="en">That code is wrong. Try the next one.</span> · <span lang="th">รหัสไม่ถูกต้อง โปรดลองรหัสถัดไป</span></p>
-</section>
-<section id="done" hidden>{done}</section>
 """
+_WAYS: Final = {"passkey": _PASSKEY, "totp": _TYPED, "recovery_code": _TYPED}
 _PROBLEM: Final = """
 <p lang="en">{problem}</p>
 <p lang="th">เข้าสู่ระบบไม่สำเร็จ โปรดกลับไปที่แชตแล้วเริ่มใหม่อีกครั้ง</p>
@@ -46,10 +55,15 @@ def code_page(base: str, code: str) -> Response:
     return _page(base, "Logged in · เข้าสู่ระบบแล้ว", _CODE.format(code=escape(code)))
 
 
-def second_step_page(base: str, challenge: str, session: str | None) -> Response:
-    """Asks for the second factor, then shows the code."""
+def second_step_page(base: str, wanted: SecondFactor, session: str | None) -> Response:
+    """Asks for the second factor in the ways that the person has, then shows the code."""
+    ways = dict.fromkeys(_WAYS[method] for method in sorted(wanted.methods))  # a passkey first; what is typed, once
     body = _SECOND_STEP.format(
-        challenge=escape(challenge), session=escape(session or ""), base=escape(base), done=_CODE.format(code="")
+        challenge=escape(wanted.challenge),
+        session=escape(session or ""),
+        base=escape(base),
+        ways="".join(ways),
+        done=_CODE.format(code=""),
     )
     return _page(base, "One more step · อีกหนึ่งขั้นตอน", body)
 

@@ -55,11 +55,11 @@ def event(**changes: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def serving(deps: Deps) -> AsyncIterator[str]:
-    """The URL of a server of this application."""
+async def serving(deps: Deps, port: int = 0) -> AsyncIterator[str]:
+    """The URL of a server of this application; 0: on whichever port is free."""
     app = create_app(deps)
     config = uvicorn.Config(
-        app, port=0, log_level="error", access_log=False, lifespan="off", ws="none", http=BoundedHead
+        app, port=port, log_level="error", access_log=False, lifespan="off", ws="none", http=BoundedHead
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

@@ -96,7 +96,7 @@ async def test_of_a_flood_every_202_is_on_kafka_the_rest_is_told_when_to_come_ag
     refused: list[tuple[int, bytes, bytes]] = []
     peak = before = _rss_mb()
 
-    async with _served(deps, clock, requests_in_flight=FEW) as (api, port):
+    async with _served(deps, clock, requests_in_flight=FEW, database_deadline_s=20) as (api, port):
 
         async def client(number: int) -> None:
             nonlocal peak
