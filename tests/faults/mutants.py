@@ -311,7 +311,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "outbox_deleted_before_publish": Mutant(
         "relay", "removes what it is going to publish", _outbox_deleted_before_publish,
-        Plan("relay", "relay_before_ship", 3), "analytics' charges lacks",
+        Plan("relay", "relay_before_ship", 12), "analytics' charges lacks",
     ),
     "parks_without_ack": Mutant(
         "credits", "commits without waiting until dead letters are acknowledged", _parks_without_ack,
