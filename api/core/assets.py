@@ -13,7 +13,12 @@ from api.core.request_ids import context_of
 from contracts.errors import NotFound
 
 KEPT: Final = b"public, max-age=3600"
-_MEDIA_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
+_MEDIA_TYPES: Final = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+}
 MEDIA_TYPES: Final = tuple(_MEDIA_TYPES.values())
 
 

@@ -24,7 +24,7 @@ def page(title: str, home: str, body: str, *, styles: tuple[str, ...], scripts: 
     text = (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="icon" href="data:,">'  # browsers ask for /favicon.ico otherwise
+        f'<link rel="icon" href="{assets}icon.svg">'  # browsers ask for /favicon.ico otherwise
         f"<title>{escape(title)}</title>{links}{code}</head><body>{_bar(home)}{body}</body></html>"
     )
     return Response(text, headers=_HEADERS, media_type="text/html")

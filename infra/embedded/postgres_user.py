@@ -1,5 +1,6 @@
 """PostgreSQL refuses to run as root: who it runs as, and the command prefix that makes it so."""
 
+import fcntl
 import os
 import pwd
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from infra.embedded.errors import EmbeddedError
 
 ACCOUNT, FALLBACK_ACCOUNT = "aihub-postgres", "nobody"
+USERADD = ("useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin")
 
 
 @dataclass(frozen=True)
@@ -49,26 +51,33 @@ def _owner(data: Path) -> tuple[int, int] | None:
 
 def _account() -> tuple[int, int]:
     """Our own system account; where there is no useradd (small containers), nobody."""
-    for attempt in (ACCOUNT, None, ACCOUNT, FALLBACK_ACCOUNT):
-        if attempt is None:
-            _make_account()
-            continue
-        try:
-            entry = pwd.getpwnam(attempt)
-        except KeyError:
-            continue
-        return entry.pw_uid, entry.pw_gid
-    raise EmbeddedError("PostgreSQL cannot run as root and there is no other account; start as an ordinary user")
+    found = _named(ACCOUNT) or _made() or _named(FALLBACK_ACCOUNT)
+    if found is None:
+        raise EmbeddedError("PostgreSQL cannot run as root and there is no other account; start as an ordinary user")
+    return found
 
 
-def _make_account() -> None:
-    """Best effort: another process may make it at the same moment."""
+def _named(account: str) -> tuple[int, int] | None:
     try:
-        subprocess.run(
-            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT],
-            capture_output=True,
-            timeout=20,
-            check=False,
-        )
+        entry = pwd.getpwnam(account)
+    except KeyError:
+        return None
+    return entry.pw_uid, entry.pw_gid
+
+
+def _made() -> tuple[int, int] | None:
+    """Our account, made if nobody has by now; best effort.
+
+    One process at a time: of two useradd at once both succeed, and the second's line replaces the first's,
+    whose user id then belongs to nobody (shadow 4.13 looks for the name before it takes its lock).
+    """
+    folder = os.open("/etc", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if _named(ACCOUNT) is None:
+            subprocess.run([*USERADD, ACCOUNT], capture_output=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return
+        return None
+    finally:
+        os.close(folder)
+    return _named(ACCOUNT)

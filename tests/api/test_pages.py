@@ -12,7 +12,7 @@ from api.documents.html import FOLDER, POLICY
 from contracts import catalog
 from tests.api.conftest import Api
 
-OURS = {"pages.css", "reference.js"}
+OURS = {"icon.svg", "pages.css", "reference.js"}
 PAGES = ("/v1/docs", "/v1/docs/events")
 
 
