@@ -1,21 +1,17 @@
 """The pages in a real browser. They need one on the machine; what they load and say is tested elsewhere without."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from infra.embedded.ports import free_ports
-from infra.http.providers import Provider
-from infra.ids import new_id
-from tests.api.conftest import Api, Person, World, client_of, serving
+from tests.api.conftest import Api, Person, World
+from tests.api.oauth.google import api_with_google, google
 from tests.api.test_factors_totp import code_at, with_totp
 from tests.support import chromium
 from tests.support.chromium import Page
-from tests.support.issuer import CLIENT, SECRET, Issuer
 
 pytestmark = pytest.mark.skipif(chromium.found() is None, reason="no Chromium here: apt-get install chromium")
 
@@ -33,20 +29,9 @@ ENROL = """
 
 
 @pytest.fixture
-async def issuer(world: World) -> AsyncIterator[Issuer]:
-    async with Issuer.running(world.clock) as running:
-        running.claims = {"sub": new_id("sub"), "email": f"{new_id('p')}@example.com"}
-        yield running
-
-
-@pytest.fixture
-async def api(world: World, issuer: Issuer) -> AsyncIterator[Api]:
-    """An API at the address that it takes for its own, on which the issuer is Google."""
+async def api(world: World) -> AsyncIterator[Api]:
     (port,) = free_ports(1)
-    google = Provider(issuer=issuer.url, client_id=CLIENT, client_secret=SecretStr(SECRET))
-    options = replace(world.deps.options, oidc_providers={"google": google}, public_url=f"http://localhost:{port}")
-    deps = replace(world.deps, options=options)
-    async with serving(deps, port) as url, client_of(url, deps, world.clock) as opened:
+    async with google(world) as issuer, api_with_google(world, issuer, port) as opened:
         yield opened
 
 

@@ -12,7 +12,7 @@ from contracts.topics import USAGE
 from infra.kafka.log import LogRecord
 from infra.kafka.producer import Producer
 from tests.consumers.runtime.conftest import Build, Collector, Committed
-from tests.consumers.runtime.test_groups import QUICK, publish
+from tests.consumers.runtime.members import QUICK, publish
 from tests.support.eventually import eventually
 from tests.support.kafka import running, usage, values
 

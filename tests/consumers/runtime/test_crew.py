@@ -15,7 +15,7 @@ from infra.kafka.predecessor import dismiss_predecessor
 from infra.kafka.producer import Producer
 from infra.telemetry import metrics
 from tests.consumers.runtime.conftest import Build, Collector, Committed
-from tests.consumers.runtime.test_groups import publish
+from tests.consumers.runtime.members import publish
 from tests.consumers.runtime.test_predecessors import leave_dead_members
 from tests.support.eventually import eventually
 

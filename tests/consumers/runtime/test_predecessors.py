@@ -12,7 +12,7 @@ from infra.kafka.predecessor import dismiss_predecessor
 from infra.kafka.producer import Producer
 from infra.kafka.subscriber import Tuning
 from tests.consumers.runtime.conftest import Build, Collector, Committed
-from tests.consumers.runtime.test_groups import publish
+from tests.consumers.runtime.members import publish
 from tests.support.eventually import eventually
 from tests.support.kafka import running
 

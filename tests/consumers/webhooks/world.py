@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from consumers.batch import Batch, Record
 from consumers.webhooks.dispatcher import Dispatcher, DispatcherOptions
+from consumers.webhooks.handlers import FanOut
 from contracts import catalog
 from contracts.envelope import Envelope
 from contracts.events.base import EventData
@@ -21,6 +22,7 @@ from infra.ids import new_id
 from infra.postgres.database import Database
 from infra.postgres.webhooks_endpoints import EndpointRow, save_endpoint
 from tests.support.clock import FakeClock
+from tests.support.eventually import eventually
 
 LOOPBACK = AddressPolicy.allowing(["127.0.0.0/8"])
 ORGANIZATION = "org_1"
@@ -96,6 +98,11 @@ async def dispatching(
                 await task
 
 
+async def tell(database: Database, clock: Clock, *events: str, organization: str = ORGANIZATION) -> None:
+    """Facts with these ids, fanned out."""
+    await FanOut(database, clock)(batch(*(fact(event, clock, organization) for event in events)))
+
+
 async def rows(database: Database, query: str, **values: Any) -> list[Any]:
     """What a query finds."""
     async with database.transaction() as tx:
@@ -105,3 +112,18 @@ async def rows(database: Database, query: str, **values: Any) -> list[Any]:
 async def states(database: Database) -> dict[str, int]:
     """How many deliveries are in each state."""
     return {row[0]: row[1] for row in await rows(database, "SELECT state, count(*) FROM webhook_deliveries GROUP BY 1")}
+
+
+async def become(database: Database, **wanted: int) -> None:
+    """Waits until so many deliveries, and no others, are in these states."""
+
+    async def reached() -> bool:
+        return await states(database) == wanted
+
+    await eventually(reached, within_s=30)
+
+
+async def one_delivery(database: Database) -> Any:
+    """The only delivery there is."""
+    (row,) = await rows(database, "SELECT state, attempts, due_at, last_status, last_error FROM webhook_deliveries")
+    return row

@@ -4,21 +4,18 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from api.oauth.page import POLICY
-from infra.http.providers import Provider
-from infra.ids import new_id
-from tests.api.conftest import Api, Person, World, an_api, client_of, serving
+from tests.api.conftest import Api, Person, World, an_api
+from tests.api.oauth.google import api_with_google, google
+from tests.api.oauth.providers import Browser
 from tests.api.test_factors_totp import code_at, with_totp
-from tests.api.test_oauth import Browser
 from tests.support.clock import FakeClock
-from tests.support.issuer import CLIENT, SECRET, Issuer
+from tests.support.issuer import Issuer
 from tests.support.outbox import told
 
 CODE = re.compile(r'<output id="code">(VERIFIED-[A-Z2-7]{32})</output>')
@@ -28,17 +25,13 @@ VERIFY = "/v1/auth/verify-session"
 
 @pytest.fixture
 async def issuer(world: World) -> AsyncIterator[Issuer]:
-    async with Issuer.running(world.clock) as running:
-        running.claims = {"sub": new_id("sub"), "email": f"{new_id('p')}@example.com"}
+    async with google(world) as running:
         yield running
 
 
 @pytest.fixture
 async def api(world: World, issuer: Issuer) -> AsyncIterator[Api]:
-    """An API on which the issuer is Google."""
-    google = Provider(issuer=issuer.url, client_id=CLIENT, client_secret=SecretStr(SECRET))
-    deps = replace(world.deps, options=replace(world.deps.options, oidc_providers={"google": google}))
-    async with serving(deps) as url, client_of(url, deps, world.clock) as opened:
+    async with api_with_google(world, issuer) as opened:
         yield opened
 
 

@@ -1,118 +1,20 @@
-"""Log-ins with other providers, against a local issuer that follows the specifications, and against one that lies."""
+"""Log-in with a provider: a local issuer that follows the specifications, on real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
-from api.deps import Deps
-from api.oauth.browser import COOKIE
-from infra.http.oidc import OidcClient, Request
-from infra.http.providers import Provider
 from infra.ids import new_id
-from tests.api.conftest import Api, Person, World, client_of, serving
+from tests.api.conftest import Api, Person, World
+from tests.api.oauth.providers import OAUTH, Browser
 from tests.api.test_factors_totp import code_at, with_totp
-from tests.support.clock import FakeClock
 from tests.support.issuer import (
-    CLIENT,
-    SECRET,
     Issuer,
-    signed,
-    signed_with_another_key,
-    signed_with_the_public_key,
-    unsigned,
 )
 from tests.support.outbox import told
-
-OAUTH = "/v1/auth/oauth"
-
-
-@asynccontextmanager
-async def providers(world: World) -> AsyncIterator[tuple[Issuer, Deps, str]]:
-    """An issuer, and a served API that knows it under three names."""
-    async with Issuer.running(world.clock) as issuer:
-        own: dict[str, Any] = {"client_id": CLIENT, "client_secret": SecretStr(SECRET)}
-        oidc = Provider(issuer=issuer.url, label="Issuer", **own)
-        github = Provider(kind="github", issuer=issuer.url, api_url=issuer.url, scopes=("user:email",), **own)
-        known = {"issuer": oidc, "google": oidc, "github": github}
-        deps = replace(world.deps, options=replace(world.deps.options, oidc_providers=known))
-        async with serving(deps) as url:
-            yield issuer, deps, url
-
-
-@pytest.fixture(scope="module")
-async def stage(world: World) -> AsyncIterator[tuple[Issuer, Deps, str]]:
-    """The same for all tests of this module."""
-    async with providers(world) as opened:
-        yield opened
-
-
-@pytest.fixture
-def issuer(stage: tuple[Issuer, Deps, str]) -> Issuer:
-    """The issuer, honest again, with somebody new logged in."""
-    honest = stage[0]
-    honest.reset()
-    honest.claims = {"sub": new_id("sub"), "email": f"{new_id('p')}@example.com"}
-    return honest
-
-
-@pytest.fixture
-async def api(stage: tuple[Issuer, Deps, str], world: World, issuer: Issuer) -> AsyncIterator[Api]:
-    """A client of the API."""
-    async with client_of(stage[2], stage[1], world.clock) as opened:
-        yield opened
-
-
-class Browser:
-    """Follows redirects by hand; keeps the cookies of the hub only."""
-
-    def __init__(self, api: Api) -> None:
-        self.api = api
-        self.cookie: str | None = None
-
-    async def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        headers = options.pop("headers", {})
-        if self.cookie:
-            headers = headers | {"cookie": f"{COOKIE}={self.cookie}"}
-        async with httpx.AsyncClient(base_url=self.api.url, timeout=20) as client:
-            answer = await client.request(method, path, headers=headers, **options)
-        self.cookie = answer.cookies.get(COOKIE) or self.cookie
-        return answer
-
-    async def start(self, provider: str = "issuer", query: str = "") -> str:
-        """The address at the provider."""
-        answer = await self.ask("GET", f"{OAUTH}/{provider}/start{query}")
-        assert answer.status_code == 303, answer.text
-        return answer.headers["location"]
-
-    async def consent(self, address: str) -> str:
-        """Where the provider sends the browser back to, as a path of the hub."""
-        async with httpx.AsyncClient(timeout=20) as client:
-            answer = await client.get(address)
-        assert answer.status_code == 302, answer.text
-        back = urlsplit(answer.headers["location"])
-        assert f"{back.scheme}://{back.netloc}" == "http://localhost:8080"
-        return f"{back.path}?{back.query}"
-
-    async def log_in(self, provider: str = "issuer") -> httpx.Response:
-        """The answer of the callback."""
-        return await self.ask("GET", await self.consent(await self.start(provider)))
-
-    async def tokens(self, provider: str = "issuer") -> dict[str, Any]:
-        """Tokens, or the second step."""
-        came = await self.log_in(provider)
-        assert came.status_code == 200, came.text
-        body = {"login_code": came.json()["data"]["login_code"]}
-        done = await self.ask("POST", f"{OAUTH}/tokens", json=body)
-        assert done.status_code == 200, done.text
-        return done.json()["data"]
 
 
 async def test_somebody_new_registers_and_logs_in_with_a_provider_and_is_known_the_next_time(
@@ -278,108 +180,3 @@ async def test_a_path_of_this_hub_gets_the_log_in_code(api: Api) -> None:
     assert came.status_code == 303
     assert came.headers["location"].startswith("/console?tab=1&login_code=")
     assert came.headers["referrer-policy"] == "no-referrer"
-
-
-Lie = Callable[[Issuer], None]
-
-
-def claims(**changed: Any) -> Lie:
-    def lie(issuer: Issuer) -> None:
-        issuer.claims |= changed
-
-    return lie
-
-
-def signs(how: Any) -> Lie:
-    return lambda issuer: setattr(issuer, "sign", how)
-
-
-def answers(**changed: str) -> Lie:
-    return lambda issuer: issuer.answers.update(changed)
-
-
-NOON = int(FakeClock().now().timestamp())
-LIES: dict[str, Lie] = {
-    "alg none": signs(unsigned),
-    "signed with the public key": signs(signed_with_the_public_key),
-    "signed by somebody else": signs(signed_with_another_key),
-    "an unknown key": signs(lambda body, key: signed(body, key, kid="other")),
-    "an unknown extension": signs(lambda body, key: signed(body, key) + "x"),
-    "no JWT": signs(lambda _body, _key: "nonsense"),
-    "another nonce": claims(nonce="other"),
-    "no nonce": claims(nonce=None),
-    "another issuer": claims(iss="https://evil.example"),
-    "another audience": claims(aud="client:2"),
-    "no audience": claims(aud=None),
-    "several audiences without a party": claims(aud=[CLIENT, "client:2"]),
-    "another party": claims(aud=[CLIENT, "client:2"], azp="client:2"),
-    "expired": claims(exp=NOON - 61),
-    "no expiry": claims(exp=None),
-    "expiry as text": claims(exp="9999999999"),
-    "from the future": claims(iat=NOON + 120),
-    "too old": claims(iat=NOON - 3700),
-    "no subject": claims(sub=None),
-    "a subject too long": claims(sub="x" * 256),
-    "mixed up issuers": answers(iss="https://evil.example"),
-    "another code": answers(code="other"),
-}
-
-
-@pytest.mark.parametrize("name", LIES)
-async def test_a_lie_logs_nobody_in(api: Api, issuer: Issuer, name: str) -> None:
-    LIES[name](issuer)
-    refused = await Browser(api).log_in()
-    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "unauthenticated"), refused.text
-
-
-async def test_several_audiences_are_fine_when_we_are_the_party(api: Api, issuer: Issuer) -> None:
-    issuer.claims |= {"aud": [CLIENT, "client:2"], "azp": CLIENT}
-    assert (await Browser(api).log_in()).status_code == 200
-
-
-async def test_a_code_is_exchanged_with_its_verifier_only(api: Api, issuer: Issuer) -> None:
-    browser = Browser(api)
-    address = await browser.start()
-    back = await browser.consent(address)
-    for known in issuer.codes.values():
-        known["code_challenge"] = "of-another-verifier"
-    assert (await browser.ask("GET", back)).status_code == 401
-
-
-async def test_unknown_keys_are_not_asked_for_again_and_again(api: Api, issuer: Issuer) -> None:
-    assert (await Browser(api).log_in()).status_code == 200
-    fetched = issuer.key_fetches
-    issuer.rotate()
-    refused = await Browser(api).log_in()
-    assert refused.status_code == 401, "keys were fetched a moment ago: an unknown one is not a reason to ask again"
-    assert issuer.key_fetches == fetched
-
-
-async def test_keys_are_rotated_without_notice() -> None:
-    clock = FakeClock()
-    async with Issuer.running(clock) as issuer:
-        client = OidcClient(Provider(issuer=issuer.url, client_id=CLIENT, client_secret=SecretStr(SECRET)))
-
-        async def log_in() -> str:
-            request = Request("http://localhost:8080/back", "state", "nonce", "verifier")
-            async with httpx.AsyncClient() as browser:
-                sent = await browser.get(await client.authorization_url(request, clock.now()))
-            code = parse_qs(urlsplit(sent.headers["location"]).query)["code"][0]
-            return (await client.identify(code, request, issuer.url, clock.now())).subject
-
-        assert await log_in() == "248289761001"
-        issuer.rotate()
-        clock.advance(11)
-        assert await log_in() == "248289761001"
-        assert issuer.key_fetches == 2
-
-
-async def test_a_provider_that_is_away_or_lies_about_itself_is_a_503(world: World) -> None:
-    async with providers(world) as (issuer, _, url):
-        issuer.metadata = {"issuer": "https://evil.example"}
-        async with httpx.AsyncClient(base_url=url) as client:
-            answer = await client.get(f"{OAUTH}/issuer/start")
-            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "provider_unavailable")
-            issuer.metadata = {"token_endpoint": "http://evil.example/token"}
-            assert (await client.get(f"{OAUTH}/issuer/start")).status_code == 503
-            assert (await client.get(f"{OAUTH}/nobody/start")).status_code == 404
