@@ -3,9 +3,10 @@
 from typing import Final, NamedTuple
 
 from api.core import facts, throttle
+from api.core.deadlines import ANSWERS_AFTER_S, no_sooner_than
 from api.core.login_schemas import LoginOut, SecondStep
 from api.core.logins import Started, answer, first_step_done
-from api.core.persons import PersonSealer, person_sealers
+from api.core.persons import person_sealers
 from api.core.visits import Visit
 from contracts.errors import EmailUnverified, Unauthenticated
 from contracts.events.auth import LoginFailedV1, UserLockedV1
@@ -22,8 +23,6 @@ class _Found(NamedTuple):
     """What a log-in is about. `subjects` are those whose failures count, `account` the one that a success clears."""
 
     user: UserRow | None
-    organization_id: str
-    sealer: PersonSealer | None
     subjects: tuple[str, ...]
     account: str
 
@@ -59,10 +58,12 @@ async def _admit(tx: Tx, visit: Visit, found: _Found, user: UserRow, renewed: st
 async def _refuse(visit: Visit, found: _Found) -> None:
     """Counts the failure and says so. Raises: RateLimited when it came too early: then it is not even answered."""
     user_id = found.user.id if found.user else None
-    async with visit.deps.database.unscoped() as tx:
+    async with no_sooner_than(ANSWERS_AFTER_S), visit.deps.database.unscoped() as tx:
         locked_until = await throttle.failed(tx, found.subjects, visit.now)
+        home = await sessions.home(tx, user_id or _NOBODY)
+        where = home.organization_id if home else facts.HUB
+        sealer = (await person_sealers(tx, visit.deps.sealer, [user_id or _NOBODY])).get(user_id or _NOBODY)
         fact = LoginFailedV1(user_id=user_id, reason="wrong name or password")
-        where, sealer = found.organization_id, found.sealer
         await facts.tell(tx, visit.context, where, fact, now=visit.now, sealer=sealer, subject=user_id)
         if locked_until is not None and user_id is not None:
             locked = UserLockedV1(user_id=user_id, until=locked_until)
@@ -70,12 +71,9 @@ async def _refuse(visit: Visit, found: _Found) -> None:
 
 
 async def _find(tx: Tx, visit: Visit, email: str) -> _Found:
+    """As little as can be for whom there is: its time is not evened out."""
     user = await users.find_by_email(tx, email)
-    user_id = user.id if user else _NOBODY
-    home = await sessions.home(tx, user_id)
-    sealers = await person_sealers(tx, visit.deps.sealer, [user_id])
     digest = visit.device_hash
-    known = digest is not None and await devices.find_device(tx, digest, user_id) is not None
+    known = digest is not None and await devices.find_device(tx, digest, user.id if user else _NOBODY) is not None
     account = throttle.device_of(digest) if known and digest is not None else throttle.account_of(visit, email)
-    subjects = (account,) if known else (account, throttle.address_of(visit))
-    return _Found(user, home.organization_id if home else facts.HUB, sealers.get(user_id), subjects, account)
+    return _Found(user, (account,) if known else (account, throttle.address_of(visit)), account)

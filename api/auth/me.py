@@ -2,9 +2,8 @@
 
 from api.auth.codes import Order, send_code
 from api.auth.ending import tell_about
-from api.auth.registration import ANSWERS_AFTER_S
 from api.auth.schemas import CodeSent, MeIn
-from api.core.deadlines import no_sooner_than
+from api.core.deadlines import ANSWERS_AFTER_S, no_sooner_than
 from api.core.etags import Precondition
 from api.core.letters import Letter, write
 from api.core.login_schemas import PersonOut, person_out

@@ -5,9 +5,9 @@ from typing import Final
 
 from api.auth import codes
 from api.auth.ending import end_others, tell_about
-from api.auth.registration import ANSWERS_AFTER_S, prove_email
+from api.auth.registration import prove_email
 from api.core import throttle
-from api.core.deadlines import no_sooner_than
+from api.core.deadlines import ANSWERS_AFTER_S, no_sooner_than
 from api.core.letters import Letter, write
 from api.core.principal import Principal
 from api.core.secrets import accept_password

@@ -4,13 +4,13 @@ The answer is the same for an address that has an account. Until an address is p
 own code, and the code brings its own password: nobody can set a password in advance for an account that another proves.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from api.auth import codes
 from api.auth.codes import Order, send_code
 from api.auth.schemas import CodeSent, RegisterIn
 from api.core import facts
-from api.core.deadlines import no_sooner_than
+from api.core.deadlines import ANSWERS_AFTER_S, no_sooner_than
 from api.core.login_schemas import PersonOut, person_out
 from api.core.newcomers import VERIFY, settle, welcome
 from api.core.persons import person_sealers
@@ -21,9 +21,6 @@ from infra.ids import new_id
 from infra.postgres import challenges, users
 from infra.postgres.database import Tx
 from infra.postgres.users import UserRow
-
-ANSWERS_AFTER_S: Final = 0.05
-"""What is done beside the hash takes less; so it does not show whether there was an account."""
 
 
 async def register(visit: Visit, wanted: RegisterIn) -> CodeSent:

@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from contracts.errors import DatabaseUnavailable
 from infra.postgres.database import Database, Tx
+
+ANSWERS_AFTER_S: Final = 0.05
+"""What is done for somebody, hashing aside, takes less; so it does not show whether there is an account."""
 
 
 @asynccontextmanager
