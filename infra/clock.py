@@ -35,7 +35,7 @@ class SharedClock:
 
     def now(self) -> datetime:
         """The present instant in UTC, as far as known."""
-        return self.own.now() - self.ahead
+        return self.own.now() - self.ahead if self.ahead else self.own.now()
 
     def set_right(self, asked: datetime, told: datetime, answered: datetime) -> None:
         """`told` was the shared time somewhere between `asked` and `answered` by the machine's own clock."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import zlib
-from typing import Final
+from collections.abc import Awaitable, Coroutine, Generator
+from typing import Any, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
@@ -21,7 +22,7 @@ class TooSlow(InputError):
 
 
 class BoundedBody:
-    """A `receive` that gives at most `limit` bytes, plain, within `deadline_s` of the first call.
+    """A `receive` that gives at most `limit` bytes, plain, within `deadline_s` from when it first has to wait.
 
     Raises from a call: TooLarge (also from Content-Length, before a byte is read), TooSlow, UnsupportedMediaType
     (unknown Content-Encoding), Malformed (broken compression), Overloaded (more than was announced, and no room).
@@ -32,6 +33,7 @@ class BoundedBody:
         self._context = context
         self._limit = limit
         self._deadline_s = deadline_s
+        self._opened = False
         self._ends_at: float | None = None
         self._wire = 0
         self._plain = 0
@@ -39,13 +41,15 @@ class BoundedBody:
 
     async def __call__(self) -> Message:
         """The next piece of the body."""
-        if self._ends_at is None:
+        if not self._opened:
             self._open()
+        receiving: Any = self._receive()  # a coroutine, as an `async def` gives
         try:
-            async with asyncio.timeout_at(self._ends_at):
-                message = await self._receive()
-        except TimeoutError:
-            raise TooSlow(f"The body did not arrive within {self._deadline_s:g} s.") from None
+            wanted = receiving.send(None)  # what is there already is taken without a timer: 10 us of CPU
+        except StopIteration as there:
+            message: Message = there.value
+        else:
+            message = await self._waited(_Begun(receiving, wanted))
         if message["type"] != "http.request":
             return message
         piece = message.get("body", b"")
@@ -57,6 +61,15 @@ class BoundedBody:
         self._hold(len(piece), bool(message.get("more_body")))
         return message
 
+    async def _waited(self, receiving: Awaitable[Message]) -> Message:
+        if self._ends_at is None:
+            self._ends_at = asyncio.get_running_loop().time() + self._deadline_s
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                return await receiving
+        except TimeoutError:
+            raise TooSlow(f"The body did not arrive within {self._deadline_s:g} s.") from None
+
     def _hold(self, more: int, unread: bool) -> None:
         """Counts what is in memory."""
         self._plain += more
@@ -66,7 +79,7 @@ class BoundedBody:
             self._context.unread_body = False
 
     def _open(self) -> None:
-        self._ends_at = asyncio.get_running_loop().time() + self._deadline_s
+        self._opened = True
         headers = self._context.headers
         length = headers.get(b"content-length")
         if length is not None and int(length) > self._limit:
@@ -81,6 +94,22 @@ class BoundedBody:
     def _refuse(self, unread: bool) -> None:
         self._context.unread_body = unread
         raise _too_large(self._limit)
+
+
+class _Begun:
+    """The rest of a coroutine that has been begun and wants `wanted` done first."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Message], wanted: Any) -> None:
+        self._coroutine = coroutine
+        self._wanted = wanted
+
+    def __await__(self) -> Generator[Any, Any, Message]:
+        try:
+            yield self._wanted
+        except BaseException:
+            self._coroutine.close()
+            raise
+        return (yield from self._coroutine.__await__())
 
 
 class _Inflate:

@@ -73,7 +73,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _framework)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _validation)  # type: ignore[arg-type]
     app.add_exception_handler(ClientDisconnect, _gone)  # type: ignore[arg-type]
-    app.add_exception_handler(Exception, _bug)
+    app.add_exception_handler(Exception, bug)
 
 
 def details(problems: tuple[Problem, ...]) -> list[dict[str, str]]:
@@ -141,7 +141,6 @@ async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
     return Response(status_code=499)
 
 
-async def _bug(request: Request, _error: Exception) -> Response:
-    response = render(request, AihubError("Something went wrong on our side; the request id helps us to find it."))
-    response.headers["X-Request-ID"] = request.scope[KEY].request_id
-    return response
+async def bug(request: Request, _error: Exception) -> Response:
+    """What is said of a bug; the server logs it."""
+    return render(request, AihubError("Something went wrong on our side; the request id helps us to find it."))

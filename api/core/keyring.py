@@ -28,10 +28,10 @@ class Keyring:
         Raises: Unauthenticated (mistyped, unknown, revoked, expired), DatabaseUnavailable (unknown while the database
         is away).
         """
-        if not looks_like_api_key(key):
+        digest, now = hash_api_key(key, self._pepper), self._clock.now()
+        if not self._keys.knows(digest) and not looks_like_api_key(key):
             raise Unauthenticated("This is not an API key, or it was cut or mistyped: its checksum does not fit.")
-        now = self._clock.now()
-        found = await self._keys.get(hash_api_key(key, self._pepper), now)
+        found = await self._keys.get(digest, now)
         if found is None or (found.expires_at is not None and found.expires_at <= now):
             raise Unauthenticated("The API key is unknown, revoked or expired; create a new one.")
         return found

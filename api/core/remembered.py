@@ -46,6 +46,10 @@ class Remembered(Generic[K, V]):
         self._known: dict[K, _Entry[V]] = {}
         self._asking: dict[K, asyncio.Task[_Entry[V]]] = {}
 
+    def knows(self, key: K) -> bool:
+        """Whether the key was asked for lately."""
+        return key in self._known
+
     async def get(self, key: K, now: datetime) -> V | None:
         """What is known of the key. Raises: DatabaseUnavailable when it is unknown while the database is away."""
         entry = self._known.get(key)

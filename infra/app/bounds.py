@@ -31,13 +31,15 @@ class BoundedHead(HttpToolsProtocol):
 
     _in_head = True
     _received = 0
+    _piece = 0
     _refusal: AihubError | None = None
     _ended = False
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return
-        self._received += len(data)
+        self._piece = len(data)
+        self._received += self._piece
         super().data_received(data)
         if self._received <= HEADER_BYTES or self._ended or self.transport.is_closing():
             return
@@ -53,11 +55,15 @@ class BoundedHead(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        size = sum(len(name) + len(value) for name, value in self.headers)
-        if len(self.url) > URL_BYTES or len(self.headers) > HEADERS or size > HEADER_BYTES:
+        if len(self.url) > URL_BYTES or len(self.headers) > HEADERS or self._head_is_large():
             self._refusal = self._too_large()
             raise self._refusal  # the parser ends, and uvicorn calls send_400_response
         super().on_headers_complete()
+
+    def _head_is_large(self) -> bool:
+        if self._received + self._piece <= HEADER_BYTES:
+            return False
+        return sum(len(name) + len(value) for name, value in self.headers) > HEADER_BYTES
 
     def send_400_response(self, msg: str) -> None:
         """Sends the refusal, and listens no more: what is still on its way is thrown away for a moment."""

@@ -11,6 +11,7 @@ import uvicorn
 
 from api.core.room import REFUSED, SURPLUS
 from contracts.errors import EngineError
+from infra.app.answers import Whole
 from infra.app.bounds import BoundedHead
 
 HEADER_TIMEOUT_S: Final = 15.0
@@ -50,7 +51,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class _PatientOnlySoLong(BoundedHead):
+class PatientOnlySoLong(BoundedHead):
     """uvicorn's protocol, but slow clients are cut off within 15 to 20 s: whose header is not complete, whose body
     goes on after the answer (before it, the application cuts), who does not read what we send.
 
@@ -76,7 +77,10 @@ class _PatientOnlySoLong(BoundedHead):
 
     def on_headers_complete(self) -> None:
         self._header_since, self._body_since = None, self.loop.time()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before and self.cycle.scope["method"] != "HEAD":
+            self.cycle.transport = Whole(self.transport)
 
     def on_message_complete(self) -> None:
         self._body_since = None
@@ -155,7 +159,7 @@ async def serve(app: Any, listener: socket.socket, stop: asyncio.Event) -> None:
     server = _Server(
         uvicorn.Config(
             app,
-            http=_PatientOnlySoLong,
+            http=PatientOnlySoLong,
             ws="none",
             lifespan="off",
             log_config=None,

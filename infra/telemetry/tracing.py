@@ -38,6 +38,11 @@ def instrument() -> None:
         instrumentor().instrument()
 
 
+def is_configured() -> bool:
+    """Whether somebody has said where spans go."""
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 def is_on() -> bool:
     """Whether the current span is recorded: ask before doing any work for a trace."""
     return trace.get_current_span().is_recording()

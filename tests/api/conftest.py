@@ -19,7 +19,7 @@ from api.deps import ApiOptions, Deps
 from contracts import catalog, topics
 from contracts.envelope import Envelope
 from contracts.topics import Topic, TopicNames
-from infra.app.bounds import BoundedHead
+from infra.app.server import PatientOnlySoLong
 from infra.clickhouse.client import ClickHouse
 from infra.clickhouse.migrate import migrate
 from infra.crypto import KEY_PREFIX, Sealer, hash_api_key, new_api_key
@@ -59,7 +59,7 @@ async def serving(deps: Deps, port: int = 0) -> AsyncIterator[str]:
     """The URL of a server of this application; 0: on whichever port is free."""
     app = create_app(deps)
     config = uvicorn.Config(
-        app, port=port, log_level="error", access_log=False, lifespan="off", ws="none", http=BoundedHead
+        app, port=port, log_level="error", access_log=False, lifespan="off", ws="none", http=PatientOnlySoLong
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

@@ -127,7 +127,9 @@ async def test_a_bug_is_a_500_without_a_trace(frail_api: Api, monkeypatch: pytes
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr("api.credits.service.balance", bug)
-    answer = await frail_api.get("/v1/credits/balance", headers={"x-request-id": "find-me"})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
-    assert answer.headers["x-request-id"] == "find-me" == answer.json()["error"]["request_id"]
-    assert "secret" not in answer.text
+    monkeypatch.setattr("api.events.routes.take", bug)
+    for method, path in (("GET", "/v1/credits/balance"), ("POST", "/v1/usage")):
+        answer = await frail_api.client.request(method, path, json=USAGE, headers={"x-request-id": "find-me"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
+        assert answer.headers.get_list("x-request-id") == ["find-me"] == [answer.json()["error"]["request_id"]]
+        assert "secret" not in answer.text
