@@ -91,12 +91,12 @@ def result_of(leased: Leased, reply: Reply, now: datetime, chance: float) -> tup
         outcome=outcome.value,
         status=reply.status,
         error=reply.error or (None if outcome is Outcome.SUCCEEDED else f"answered {reply.status}"),
-        headers=_storable(json_text.dump(dict(reply.headers)).decode()) if reply.headers else "{}",
+        headers=json_text.dump({_storable(name): _storable(value) for name, value in reply.headers.items()}).decode(),
         body=_storable(reply.body.decode("utf-8", "replace")) if reply.body else "",
     )
     return outcome, result
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL stores no NUL, neither in text nor escaped in jsonb; headers may hold lone surrogates."""
-    return text.replace("\x00", "").replace("\\u0000", "").encode("utf-8", "replace").decode()
+    """PostgreSQL stores no NUL; headers may hold lone surrogates. Before encoding: JSON's own escapes stay whole."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()

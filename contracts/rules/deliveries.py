@@ -64,10 +64,11 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
         return float(min(int(text[:9]), LONGEST_RETRY_AFTER_S))
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        wait_s = (at - now).total_seconds()
+    except (ValueError, OverflowError):  # a year, an hour or a zone beyond what a date can hold
         return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return min(max((at - now).total_seconds(), 0.0), float(LONGEST_RETRY_AFTER_S))
+    return min(max(wait_s, 0.0), float(LONGEST_RETRY_AFTER_S))
 
 
 def next_attempt(
