@@ -31,6 +31,9 @@ class Commits:
         async with self._turn:
             mine = consumer.assignment()
             wanted = {place: offset for place, offset in {**self._owed, **offsets}.items() if place in mine}
+            if not wanted:  # aiokafka refuses an empty commit with ValueError
+                self._owed = {}
+                return not offsets
             try:
                 async with asyncio.timeout(COMMIT_S):
                     await consumer.commit(wanted)
