@@ -53,7 +53,7 @@ def read_events(headers: dict[bytes, bytes], raw: bytes, limit: int) -> Sent:
     if media_type == CONTENT_TYPE:
         return Sent([_object(json_text.parse(raw))], many=False)
     if media_type == BATCH_CONTENT_TYPE:
-        return _bounded(_array(raw, level=0), limit)
+        return _bounded(_array(raw, limit, level=0), limit)
     if media_type == NDJSON:
         return _bounded(Sent(_lines(raw, limit), many=True), limit)
     if b"ce-specversion" in headers:
@@ -76,14 +76,14 @@ def read_usage(headers: dict[bytes, bytes], raw: bytes, limit: int) -> Sent:
     if media_type == NDJSON:
         sent = Sent(_lines(raw, limit, level=2), many=True)
     elif raw.lstrip()[:1] == b"[":
-        sent = _array(raw, level=1)
+        sent = _array(raw, limit, level=1)
     else:
-        sent = _usage_object(raw)
+        sent = _usage_object(raw, limit)
     events = [item if isinstance(item, Malformed) else _usage_event(item) for item in sent.items]
     return _bounded(Sent(events, sent.many, sent.prefix, data_at=""), limit)
 
 
-def _usage_object(raw: bytes) -> Sent:
+def _usage_object(raw: bytes, limit: int) -> Sent:
     try:
         value = _object(json_text.parse(raw, level=2))
     except Malformed:
@@ -93,7 +93,7 @@ def _usage_object(raw: bytes) -> Sent:
     if "events" in value and len(value) == 1:
         if not isinstance(value["events"], list):
             raise _malformed("/events", "list_type", "`events` must be an array.")
-        return Sent([_object_or_fault(item) for item in value["events"]], many=True, prefix="/events")
+        return Sent(_items(value["events"], limit, "/events"), many=True, prefix="/events")
     return Sent([value], many=False)
 
 
@@ -110,7 +110,7 @@ def _usage_event(usage: dict[str, Any]) -> dict[str, Any]:
 def _plain_json(raw: bytes, limit: int) -> Sent:
     """application/json is taken when it plainly is CloudEvents."""
     if raw.lstrip()[:1] == b"[":
-        sent = _bounded(_array(raw, level=0), limit)
+        sent = _bounded(_array(raw, limit, level=0), limit)
         events = [item for item in sent.items if isinstance(item, dict)]
         if all("specversion" in event for event in events):
             return sent
@@ -121,22 +121,32 @@ def _plain_json(raw: bytes, limit: int) -> Sent:
     raise UnsupportedMediaType(ADVICE)
 
 
-def _array(raw: bytes, level: int) -> Sent:
+def _array(raw: bytes, limit: int, level: int) -> Sent:
     """The elements of a JSON array; when the whole cannot be read, each on its own."""
     try:
         value = json_text.parse(raw, level)
     except Malformed as error:
-        return Sent(_elements(raw, level + 1, error), many=True)
+        return Sent(_elements(raw, limit, level + 1, error), many=True)
     if not isinstance(value, list):
         raise _malformed("", "list_type", "The body must be a JSON array of events.")
-    return Sent([_object_or_fault(item) for item in value], many=True)
+    return Sent(_items(value, limit), many=True)
+
+
+def _items(values: list[Any], limit: int, at: str = "") -> list[Item]:
+    """The limit comes first: what stands for a fault is a hundred times as large as the `0,` that makes it."""
+    if len(values) > limit:
+        raise _too_many(limit, at)
+    return [_object_or_fault(value) for value in values]
 
 
 _GAP = re.compile(r"[ \t\r\n]*")
 
 
-def _elements(raw: bytes, level: int, fault: Malformed) -> list[Item]:
-    """Every element that is JSON by shape, read strictly by itself. Raises: `fault` when not even the array is."""
+def _elements(raw: bytes, limit: int, level: int, fault: Malformed) -> list[Item]:
+    """Every element that is JSON by shape, read strictly by itself.
+
+    Raises: `fault` when not even the array is; TooLarge at the first element beyond the limit.
+    """
     text = raw.decode("utf-8", "surrogateescape")
     decoder = json.JSONDecoder(parse_int=len)
     items: list[Item] = []
@@ -144,6 +154,8 @@ def _elements(raw: bytes, level: int, fault: Malformed) -> list[Item]:
     if text[place : place + 1] != "[":
         raise fault
     while text[place : place + 1] != "]":
+        if len(items) == limit:
+            raise _too_many(limit)
         start = _GAP.match(text, place + 1).end()  # type: ignore[union-attr]
         try:
             _, end = decoder.raw_decode(text, start)
@@ -161,7 +173,7 @@ def _elements(raw: bytes, level: int, fault: Malformed) -> list[Item]:
 def _lines(raw: bytes, limit: int, level: int = 1) -> list[Item]:
     lines = [line for line in raw.split(b"\n") if line.strip()]
     if len(lines) > limit:
-        raise _too_many(len(lines), limit)
+        raise _too_many(limit)
     return [_strictly(line, level) for line in lines]
 
 
@@ -223,13 +235,13 @@ def _bounded(sent: Sent, limit: int) -> Sent:
         problem = Problem(sent.prefix, "too_short", "holds no event")
         raise Invalid("The request holds no event; send at least one.", problems=(problem,))
     if len(sent.items) > limit:
-        raise _too_many(len(sent.items), limit, sent.prefix)
+        raise _too_many(limit, sent.prefix)
     return sent
 
 
-def _too_many(count: int, limit: int, at: str = "") -> TooLarge:
-    problem = Problem(at, "too_many", f"holds {count} events; at most {limit}")
-    return TooLarge(f"The request holds {count:,} events; send at most {limit:,}.", problems=(problem,))
+def _too_many(limit: int, at: str = "") -> TooLarge:
+    problem = Problem(at, "too_many", f"holds more than {limit} events")
+    return TooLarge(f"The request holds more than {limit:,} events; send at most {limit:,}.", problems=(problem,))
 
 
 def _malformed(at: str, code: str, message: str) -> Malformed:

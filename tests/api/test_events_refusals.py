@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from api.events import formats
 from contracts import topics
+from contracts.errors import TooLarge
 from tests.api.conftest import USAGE, Api, event
 
 STRUCTURED = "application/cloudevents+json"
@@ -155,6 +157,34 @@ async def test_a_1001st_event_is_too_many(api: Api) -> None:
     await refused(api, await api.send([event()] * 1001), 413, "too_many", "")
     lines = b"\n".join([json.dumps(event()).encode()] * 1001)
     await refused(api, await api.send(lines, "application/x-ndjson"), 413, "too_many", "")
+
+
+@pytest.mark.parametrize("end", ["]", ",NaN]"])
+@pytest.mark.parametrize("form", ["batch", "usage array", "usage object"])
+def test_what_is_beyond_the_limit_becomes_no_object(monkeypatch: pytest.MonkeyPatch, form: str, end: str) -> None:
+    made = 0
+    fault, strictly = formats._object_or_fault, formats._strictly
+
+    def counted_fault(value: Any) -> formats.Item:
+        nonlocal made
+        made += 1
+        return fault(value)
+
+    def counted_strictly(raw: bytes, level: int) -> formats.Item:
+        nonlocal made
+        made += 1
+        return strictly(raw, level)
+
+    monkeypatch.setattr(formats, "_object_or_fault", counted_fault)
+    monkeypatch.setattr(formats, "_strictly", counted_strictly)
+    body = b"[" + b"0," * 50 + b"0" + end.encode()
+    if form == "usage object":
+        body = b'{"events":' + body.replace(b",NaN", b"") + b"}"
+    kind = BATCH if form == "batch" else formats.JSON
+    read = formats.read_events if form == "batch" else formats.read_usage
+    with pytest.raises(TooLarge):
+        read({b"content-type": kind.encode()}, body, 10)
+    assert made <= 10
 
 
 async def test_six_megabytes_are_refused_and_the_sender_reads_why(api: Api) -> None:
