@@ -44,7 +44,7 @@ def key_of(request: Request) -> str | None:
 async def once(
     request: Request, who: Principal, act: Act, *, body: bytes | None = None, best_effort: bool = False
 ) -> Response:
-    """The answer of `act`, or the first answer to the same request with this key.
+    """The answer of `act`, or the first answer to the same request of the same principal with this key.
 
     `best_effort`: the effect is once anyway, so with the database away `act` goes on without a memory.
     Raises: IdempotencyConflict (other body), Conflict (the first is still under way), DatabaseUnavailable.
@@ -52,6 +52,7 @@ async def once(
     key = key_of(request)
     if key is None:
         return await act()
+    key = f"{who.id} {key}"  # an answer is for its principal alone; no key has a space
     deps: Deps = request.app.state.deps
     now = deps.clock.now()
     digest = _digest(request, await request.body() if body is None else body)

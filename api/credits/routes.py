@@ -9,6 +9,7 @@ from starlette.responses import Response
 from api.core.envelope import Answer, Listing, reply
 from api.core.idempotency import key_of, once
 from api.core.paging import PageIn
+from api.core.principal import Principal
 from api.core.request_ids import context_of
 from api.core.resource import DepsIn, Resource, Who
 from api.credits import service
@@ -20,7 +21,7 @@ routes: Final = Resource("/v1/credits", "credits")
 @routes.post("/grants", needs="credits:grant", answers=Answer[ReceiptOut], status=202, errors=(409,), idempotent=True)
 async def grant(request: Request, who: Who, deps: DepsIn, wanted: GrantIn) -> Response:
     """Grant credits: publishes the fact; the ledger books it, once per Idempotency-Key."""
-    event_id = await _event_id(request, who.organization_id)
+    event_id = await _event_id(request, who)
 
     async def act() -> Response:
         keyring, request_id = request.app.state.keyring, context_of(request).request_id
@@ -30,13 +31,14 @@ async def grant(request: Request, who: Who, deps: DepsIn, wanted: GrantIn) -> Re
     return await once(request, who, act, best_effort=True)
 
 
-async def _event_id(request: Request, organization: str) -> str | None:
-    """The same for the same request with the same Idempotency-Key, so that the effect is once even without a memory."""
+async def _event_id(request: Request, who: Principal) -> str | None:
+    """The same for a principal's same request with the same key, so that the effect is once even without a memory."""
     key = key_of(request)
     if key is None:
         return None
     body = await request.body()
-    return "evt_" + hashlib.blake2b(f"{organization}\0{key}\0".encode() + body, digest_size=16).hexdigest()
+    whose = f"{who.organization_id}\0{who.id}\0{key}\0".encode()
+    return "evt_" + hashlib.blake2b(whose + body, digest_size=16).hexdigest()
 
 
 @routes.get("/balance", needs="credits:read", answers=Answer[Balance])

@@ -221,6 +221,7 @@ def _rejected(item: Item, index: int, error: AihubError) -> dict[str, Any]:
     }
 
 
-def seed_of(organization: str, key: str, raw: bytes) -> bytes:
-    """Stands for the request: the same Idempotency-Key with the same body makes the same ids, for ever."""
-    return hashlib.blake2b(b"\0".join((organization.encode(), key.encode(), raw)), digest_size=32).digest()
+def seed_of(who: Principal, key: str, raw: bytes) -> bytes:
+    """Stands for the request: a principal's same Idempotency-Key with the same body makes the same ids, for ever."""
+    parts = (who.organization_id.encode(), who.id.encode(), key.encode(), raw)
+    return hashlib.blake2b(b"\0".join(parts), digest_size=32).digest()

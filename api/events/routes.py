@@ -67,7 +67,7 @@ class Ingress:
     async def _take_once(self, request: Request, who: Principal, raw: bytes, atomic: bool) -> Response:
         state = request.app.state
         context: Context = request.scope[KEY]
-        seed = seed_of(who.organization_id, key_of(request) or "", raw)
+        seed = seed_of(who, key_of(request) or "", raw)
 
         async def act() -> Response:
             return JsonBytes(await self._take(state.deps, state.keyring, who, context, raw, atomic, seed), 202)

@@ -115,8 +115,39 @@ async def test_what_is_kept_of_an_answer_cannot_be_read_in_the_database(api: Api
     headers = {"idempotency-key": "sealed"}
     made = await api.post("/v1/keys", json={"name": "secret", "scopes": ["events:write"]}, headers=headers)
     async with api.deps.database.transaction() as tx:
-        mine = (idempotency_keys.c.organization_id == api.organization, idempotency_keys.c.key == "sealed")
+        mine = (idempotency_keys.c.organization_id == api.organization, idempotency_keys.c.key.endswith(" sealed"))
         kept = await tx.scalar(select(idempotency_keys.c.body).where(*mine))
     assert kept is not None
     assert made.json()["data"]["key"].encode() not in kept
     assert b"aihub" not in kept
+
+
+async def test_who_else_sends_the_same_key_never_sees_the_first_answer(api: Api) -> None:
+    until = api.clock.now() + timedelta(hours=1)
+    first, second = [await api.make_user("admin", elevated_until=until) for _ in range(2)]
+    body, key = {"name": "mine", "scopes": ["events:write"]}, {"idempotency-key": "shared"}
+    made, other, again = [
+        await api.post("/v1/keys", json=body, headers=who.headers | key) for who in (first, second, first)
+    ]
+    assert (made.status_code, other.status_code) == (201, 201), other.text
+    assert other.json()["data"]["key"] != made.json()["data"]["key"]
+    assert "idempotency-replayed" not in other.headers
+    assert again.content == made.content
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/usage", {"service": "chat", "model": "gpt-4o", "input_tokens": 1}),
+        ("/v1/credits/grants", {"credits": "1", "reason": "test"}),
+    ],
+)
+async def test_two_principals_with_one_key_send_two_events(api: Api, path: str, body: dict[str, Any]) -> None:
+    ids = []
+    for _ in range(2):
+        headers = api.bearer(await api.make_key(["*", "system:*"])) | {"idempotency-key": "shared"}
+        answer = await api.post(path, json=body, headers=headers)
+        assert answer.status_code == 202, answer.text
+        data = answer.json()["data"]
+        ids.append(data["results"][0]["id"] if "results" in data else data["event_id"])
+    assert len(set(ids)) == 2
