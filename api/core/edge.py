@@ -18,6 +18,7 @@ from api.core.errors import bug, render
 from api.core.request_ids import KEY, Context, request_id_from
 from api.core.room import SURPLUS, UNBOUNDED, Room, announced_bytes
 from contracts.errors import AihubError
+from infra.postgres import tenancy
 from infra.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 _ALWAYS: Final = (b"x-content-type-options", b"nosniff")
@@ -55,6 +56,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        tenancy.act_for(None)  # a pipelined request starts in the context of the one before it
         moved = legacy.successor(scope) if scope["path"].startswith("/api/") else None
         scope = moved or scope
         headers: dict[bytes, bytes] = dict(scope["headers"])

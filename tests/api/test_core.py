@@ -1,5 +1,6 @@
 """Who may ask, and the shape of every answer."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -224,3 +225,19 @@ async def test_two_requests_with_one_key_at_once_have_one_effect(api: Api) -> No
     assert {answer.status_code for answer in answers} <= {202, 409}
     assert {answer.json()["error"]["code"] for answer in answers if answer.status_code == 409} <= {"conflict"}
     assert len({found.id for found in await api.published()}) == 1
+
+
+async def test_pipelined_requests_of_two_organizations_are_each_answered_as_their_own(api: Api) -> None:
+    other = await api.make_organization()
+    keys = [await api.make_key(["credits:read"]), await api.make_key(["credits:read"], other)]
+    requests = [
+        f"GET /v1/credits/balance HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n{end}\r\n"
+        for key, end in zip(keys, ("", "Connection: close\r\n"), strict=True)
+    ]
+    url = httpx.URL(api.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write("".join(requests).encode())
+    async with asyncio.timeout(20):
+        answers = await reader.read()
+    writer.close()
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"200"], answers
