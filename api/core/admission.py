@@ -16,6 +16,7 @@ from contracts.rules.limits import DEFAULT
 from infra.clock import Clock
 from infra.crypto import KEY_PREFIX, SERVICE_PREFIX
 from infra.postgres import tenancy
+from infra.telemetry import tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Gate:
         From here on the request's transactions see the principal's organization only; platform staff see all.
         Raises: Unauthenticated, PermissionDenied, MfaRequired, StepUpRequired, RateLimited, DatabaseUnavailable.
         """
+        tracing.note("aihub.request_id", context.request_id)
         if needs.permission == PUBLIC:
             await self._limiter.admit(context, None, needs.limit)
             return None

@@ -7,6 +7,7 @@ from functools import lru_cache
 from ipaddress import ip_network
 from typing import Final
 
+import structlog
 from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -63,6 +64,7 @@ class Edge:
         client = scope.get("client")
         address = client_address(client[0] if client else "", headers.get(b"x-forwarded-for"), self._proxies)
         context = scope[KEY] = Context(request_id_from(headers.get(b"x-request-id")), headers, address)
+        structlog.contextvars.bind_contextvars(request_id=context.request_id)
         began, status = time.perf_counter(), 500
 
         async def answer(message: Message) -> None:

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
@@ -24,6 +25,8 @@ from contracts.errors import (
     StepUpRequired,
 )
 from contracts.types import rfc3339
+
+_log = structlog.get_logger(__name__)
 
 PROBLEM: str = "application/problem+json"
 _STEP_UP = ', error="insufficient_user_authentication", max_age="300"'
@@ -141,6 +144,8 @@ async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
     return Response(status_code=499)
 
 
-async def bug(request: Request, _error: Exception) -> Response:
-    """What is said of a bug; the server logs it."""
+async def bug(request: Request, error: Exception) -> Response:
+    """What is said of a bug; the server logs its traceback."""
+    context: Context = request.scope[KEY]
+    _log.error("request.failed", request_id=context.request_id, route=context.route, error=type(error).__name__)
     return render(request, AihubError("Something went wrong on our side; the request id helps us to find it."))

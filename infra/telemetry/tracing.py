@@ -48,6 +48,12 @@ def is_on() -> bool:
     return trace.get_current_span().is_recording()
 
 
+def note(name: str, value: str) -> None:
+    """Sets an attribute of the current span, if it is recorded."""
+    if is_on():
+        trace.get_current_span().set_attribute(name, value)
+
+
 def current_headers() -> list[tuple[str, bytes]]:
     """The current trace context as Kafka headers (W3C trace context); empty when tracing is off."""
     if not is_on():

@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import httpx
 import pytest
+import structlog
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
 from api.app import create_app
 from api.core.resource import register
@@ -241,3 +243,30 @@ async def test_pipelined_requests_of_two_organizations_are_each_answered_as_thei
         answers = await reader.read()
     writer.close()
     assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"200"], answers
+
+
+async def test_the_request_id_stands_in_every_log_line_and_beside_a_bug(world: World) -> None:
+    app = create_app(world.deps)
+
+    async def broken() -> None:
+        assert structlog.contextvars.get_contextvars()["request_id"] == "mine-1"
+        raise RuntimeError("a bug")
+
+    app.add_api_route("/broken", broken)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    with structlog.testing.capture_logs() as lines:
+        async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
+            answer = await client.get("/broken", headers={"x-request-id": "mine-1"})
+    assert answer.status_code == 500
+    (line,) = lines
+    assert (line["event"], line["request_id"], line["error"]) == ("request.failed", "mine-1", "RuntimeError")
+
+
+async def test_the_request_id_stands_on_the_span(api: Api) -> None:
+    transport = httpx.ASGITransport(create_app(api.deps))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub", headers=api.bearer(api.key)) as client:
+        with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
+            answer = await client.get("/v1/credits/balance")
+    assert answer.status_code == 200, answer.text
+    assert isinstance(span, ReadableSpan)
+    assert (span.attributes or {})["aihub.request_id"] == answer.headers["x-request-id"]
