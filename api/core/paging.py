@@ -118,7 +118,10 @@ NumberedPageIn = Annotated[Page, Depends(numbered_page_of)]
 
 
 def link_header(url: URL, pagination: Pagination) -> str:
-    """RFC 8288: the next page; of numbered pages also first, prev and last. Empty when there is nowhere to go."""
+    """RFC 8288: the next page; of numbered pages also first, prev and last. Empty when there is nowhere to go.
+
+    References are relative: behind a proxy neither the scheme nor the host that we see is the client's.
+    """
     links = []
     if pagination.page is None:
         if pagination.next_cursor:
@@ -127,7 +130,7 @@ def link_header(url: URL, pagination: Pagination) -> str:
         last = pagination.total_pages or 1
         places = {"first": 1, "prev": pagination.page - 1, "next": pagination.page + 1, "last": last}
         links += [(rel, url.include_query_params(page=at)) for rel, at in places.items() if 1 <= at <= last]
-    return ", ".join(f'<{address}>; rel="{rel}"' for rel, address in links)
+    return ", ".join(f'<{address.path}?{address.query}>; rel="{rel}"' for rel, address in links)
 
 
 def sign(secret: bytes, listing: str, position: Sequence[Any]) -> str:

@@ -4,6 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from starlette.datastructures import URL
 
 from api.core.paging import Pagination, link_header
 from tests.api.conftest import Api, Person
@@ -123,3 +124,10 @@ async def _with_three_of_everything(api: Api, owner: Person) -> str:
 
 def test_a_single_page_by_cursor_has_no_links() -> None:
     assert link_header(httpx.URL("http://x/"), Pagination(limit=20, has_more=False, next_cursor=None)) == ""
+
+
+def test_links_name_no_scheme_and_no_host_which_a_proxy_may_have_changed() -> None:
+    pagination = Pagination(limit=20, has_more=True, next_cursor="abc")
+    assert link_header(URL("http://inside:8000/v1/keys?limit=20"), pagination) == (
+        '</v1/keys?limit=20&cursor=abc>; rel="next"'
+    )
