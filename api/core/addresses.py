@@ -10,8 +10,11 @@ Network = IPv4Network | IPv6Network
 def client_address(peer: str, forwarded: bytes | None, proxies: Sequence[Network]) -> str:
     """The peer's address; behind trusted proxies the last address of X-Forwarded-For that is none of theirs.
 
-    What a client writes there itself is never believed: the list is read from the right.
+    What a client writes there itself is never believed: the list is read from the right. An IPv4 address that a
+    dual-stack socket shows as IPv6 is the IPv4 one, which networks and limits are written for.
     """
+    if peer.startswith("::ffff:"):
+        peer = str(_parsed(peer) or peer)
     if forwarded is None or not proxies or not _trusted(peer, tuple(proxies)):
         return peer
     for hop in reversed(forwarded.decode("latin-1").split(",")):
@@ -32,6 +35,7 @@ def _trusted(address: str, proxies: tuple[Network, ...]) -> bool:
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(text)
+        found = ip_address(text)
     except ValueError:
         return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
