@@ -80,7 +80,7 @@ class Gate:
             who = await self._keyring.principal(credential)
             if who.networks and not _inside(context.address, who.networks):
                 raise PermissionDenied(f"This key may not be used from {context.address}; see its allowed networks.")
-            self._key_use.note(who, context.address, self._clock.now())
+            self._key_use.note(who, context, self._clock.now())
             return await self._speaking(who, context) if who.kind is Kind.SERVICE else who
         if credential.count(".") != 2:
             raise Unauthenticated("This is neither an API key (aihub_live_...) nor an access token; log in again.")

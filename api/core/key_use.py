@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -13,7 +13,6 @@ from api.core.principal import Principal
 from api.core.request_ids import Context
 from contracts.errors import DatabaseUnavailable
 from contracts.events.auth import KeyUsedFirstV1
-from infra.ids import new_id
 from infra.postgres import key_use as store
 from infra.postgres.database import Database
 from infra.postgres.key_use import Use
@@ -26,6 +25,13 @@ MAX_REMEMBERED: Final = 20_000
 _log = structlog.get_logger(__name__)
 
 
+class Noted(NamedTuple):
+    """A use, and the request that made it."""
+
+    use: Use
+    request_id: str
+
+
 class KeyUse:
     """What this process saw of keys; what waits to be written is lost with it, the next use is noted again."""
 
@@ -33,11 +39,12 @@ class KeyUse:
         self._database = database
         self._background = background
         self._due: dict[tuple[str, str], datetime] = {}
-        self._waiting: dict[tuple[str, str], Use] = {}
+        self._waiting: dict[tuple[str, str], Noted] = {}
         self._writing = False
 
-    def note(self, who: Principal, address: str, now: datetime) -> None:
+    def note(self, who: Principal, context: Context, now: datetime) -> None:
         """Returns at once."""
+        address = context.address
         whose = (who.id, address)
         due = self._due.get(whose)
         if due is not None and now < due:
@@ -46,7 +53,8 @@ class KeyUse:
             self._due.clear()
         self._due[whose] = now + EVERY
         if address and len(self._waiting) < MAX_REMEMBERED:
-            self._waiting[whose] = Use(who.id, who.organization_id, address, place_of(address), now)
+            use = Use(who.id, who.organization_id, address, place_of(address), now)
+            self._waiting[whose] = Noted(use, context.request_id)
             if not self._writing:
                 self._writing = self._background.start(self._write())
 
@@ -54,8 +62,8 @@ class KeyUse:
         try:
             while self._waiting:
                 await self._gather()
-                uses, self._waiting = list(self._waiting.values()), {}
-                await self._save(uses)
+                noted, self._waiting = list(self._waiting.values()), {}
+                await self._save(noted)
         except DatabaseUnavailable as error:
             _log.warning("key_use.lost", reason=error.message)
         finally:
@@ -69,16 +77,17 @@ class KeyUse:
         except TimeoutError:
             return
 
-    async def _save(self, uses: list[Use]) -> None:
+    async def _save(self, noted: list[Noted]) -> None:
         """In an order that all processes share, as the owner: keys of many organizations in one batch."""
-        uses.sort(key=lambda use: (use.key_id, use.place))
+        noted.sort(key=lambda one: (one.use.key_id, one.use.place))
+        uses = [one.use for one in noted]
         async with self._database.unscoped() as tx:
             await store.note_used(tx, uses)
             new = await store.note_places(tx, uses)
-            for use in {(use.key_id, use.place): use for use in uses}.values():
+            for use, request_id in {(one.use.key_id, one.use.place): one for one in noted}.values():
                 if (use.key_id, use.place) in new:
                     fact = KeyUsedFirstV1(key_id=use.key_id, actor=use.key_id, address=use.address)
-                    await tell(tx, Context(new_id("req"), {}), use.organization_id, fact, now=use.at)
+                    await tell(tx, Context(request_id, {}), use.organization_id, fact, now=use.at)
 
 
 def place_of(address: str) -> str:

@@ -10,12 +10,16 @@ import httpx
 import pytest
 import structlog
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from sqlalchemy import select
 
 from api.app import create_app
 from api.core.resource import register
+from contracts import catalog
 from contracts.rules.access import ANYBODY, PERMISSIONS, PUBLIC, SELF, allows, covers, is_scope
+from infra.postgres.tables.trails import outbox
 from tests.api.conftest import USAGE, Api, World, event
 from tests.api.matrix import ROUTES
+from tests.support.eventually import eventually
 
 Route = tuple[str, str, str]
 
@@ -270,3 +274,17 @@ async def test_the_request_id_stands_on_the_span(api: Api) -> None:
     assert answer.status_code == 200, answer.text
     assert isinstance(span, ReadableSpan)
     assert (span.attributes or {})["aihub.request_id"] == answer.headers["x-request-id"]
+
+
+async def test_that_a_key_is_used_from_a_new_place_is_told_with_the_request_that_used_it(api: Api) -> None:
+    answer = await api.get("/v1/credits/balance", headers={"x-forwarded-for": "192.0.2.77"})
+    assert answer.status_code == 200, answer.text
+
+    async def told() -> list[str | None]:
+        async with api.deps.database.unscoped() as tx:
+            mine = select(outbox.c.payloads).where(outbox.c.organization_id == api.organization)
+            rows = list(await tx.scalars(mine))
+        facts = [catalog.decode(payload)[0] for payloads in rows for payload in payloads]
+        return [one.requestid for one in facts if one.data.get("address") == "192.0.2.77"]
+
+    assert await eventually(told) == [answer.headers["x-request-id"]]
