@@ -12,7 +12,7 @@ from api.core.request_ids import Context
 from api.core.standings import Standings
 from contracts.errors import MfaRequired, NotFound, PermissionDenied, Unauthenticated
 from contracts.rules.access import PUBLIC, SELF
-from contracts.rules.limits import DEFAULT
+from contracts.rules.limits import DEFAULT, INGEST
 from infra.clock import Clock
 from infra.crypto import KEY_PREFIX, SERVICE_PREFIX
 from infra.postgres import tenancy
@@ -54,7 +54,11 @@ class Gate:
         if needs.permission == PUBLIC:
             await self._limiter.admit(context, None, needs.limit)
             return None
-        who = await self.authenticate(context)
+        try:
+            who = await self.authenticate(context)
+        except Unauthenticated:  # a guess is a guest's request
+            await self._limiter.admit(context, None, DEFAULT if needs.limit == INGEST else needs.limit)
+            raise
         await self._limiter.admit(context, who, needs.limit)
         context.found["principal"] = who
         if who.must_enrol and needs.permission != SELF:

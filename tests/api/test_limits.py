@@ -188,3 +188,13 @@ async def test_the_document_says_429_where_there_is_a_limit(limited: Deps) -> No
                 re.match(r"/(health/|metrics|v1/docs/assets|v1/auth/(assets|verify-session))", route.path) is not None
             )
             assert (limit == EXEMPT) == exempt, route.path
+
+
+async def test_who_presents_what_proves_nothing_is_a_guest_by_address(limited: Deps, clock: FakeClock) -> None:
+    async with two_servers(limited, clock) as (api, urls):
+        guesses = await ask(api, urls, DENIED, "aihub_live_" + "x" * 43, 12)
+        assert statuses(guesses) == {401: 10, 429: 2}
+        token = (await api.make_user("user")).token
+        assert statuses(await ask(api, urls, DENIED, token, 1)) == {403: 1}
+        clock.advance(60)
+        assert statuses(await ask(api, urls, "/v1/users/me", None, 1)) == {401: 1}
