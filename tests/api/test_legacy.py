@@ -17,7 +17,7 @@ async def test_an_old_path_answers_as_its_successor_and_names_it(api: Api, old: 
     assert answer.status_code == 200
     assert answer.json()["data"] == successor.json()["data"]
     assert answer.links["successor-version"]["url"] == "/v1/keys"
-    assert answer.links["next"]["url"].startswith(f"{api.url}/v1/keys?")
+    assert answer.links["next"]["url"].startswith("/v1/keys?")
     since = datetime.fromtimestamp(int(answer.headers["deprecation"].removeprefix("@")), UTC)
     until = parsedate_to_datetime(answer.headers["sunset"])
     assert since == datetime(2026, 11, 25, tzinfo=UTC)
